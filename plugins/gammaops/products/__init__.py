@@ -1,0 +1,23 @@
+"""Products: immutable payloads, their sidecars, and the store that alone writes them."""
+
+from __future__ import annotations
+
+from gammaops.products.base import IndexDraft, Member, Product
+from gammaops.products.keys import canonical_json, content_key, file_sha256, science_versions
+from gammaops.products.paths import rows_of, with_rows
+from gammaops.products.runs import RunFolder
+from gammaops.products.store import ProductStore
+
+__all__ = [
+    "IndexDraft",
+    "Member",
+    "Product",
+    "ProductStore",
+    "RunFolder",
+    "canonical_json",
+    "content_key",
+    "file_sha256",
+    "rows_of",
+    "science_versions",
+    "with_rows",
+]

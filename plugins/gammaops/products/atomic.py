@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, on a local file system."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["create", "move_into_place", "replace"]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def _temporary(target: Path, content: bytes) -> Iterator[Path]:
+    """A complete, synced sibling of `target` that is gone afterwards unless it was renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex}.{target.name}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def create(target: Path, content: bytes) -> None:
+    """Write a new file; of two that race exactly one succeeds.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there already.
+    """
+    with _temporary(target, content) as temporary:
+        os.link(temporary, target)
+    _sync_folder(target.parent)
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Write a file, putting it in the place of an older one at once."""
+    with _temporary(target, content) as temporary:
+        temporary.replace(target)
+    _sync_folder(target.parent)
+
+
+def move_into_place(source: Path, target: Path) -> None:
+    """Rename a finished file of the same file system to `target`, after its bytes have reached the disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sync_file(source)
+    source.replace(target)
+    _sync_folder(target.parent)

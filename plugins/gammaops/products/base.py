@@ -1,0 +1,91 @@
+"""What a product is to those who read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["IndexDraft", "Member", "Product"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """An immutable payload with its sidecar, verified when it was opened.
+
+    Parameters
+    ----------
+    uri : str
+        Product path. For an outcome without payload, the path of its sidecar.
+    kind : str
+        ``datasets``, ``fit``, ``flux_points``, …
+    key : str
+        32 hex digits that name what the product was made from.
+    digest : str
+        16 hex digits of the payload's SHA-256; empty without payload.
+    status : str
+        ``ok``, ``quarantined``, ``rejected`` or ``no_work``.
+    path : Path, optional
+        The payload as a local file; None without payload.
+    metrics : mapping
+        Headline numbers, JSON types, units in the names.
+    sidecar : mapping
+        The whole sidecar.
+    members : tuple of Product
+        For an index, the products that it names, in its order.
+    row : mapping
+        For a member of an index, its row in there (``name``, ``obs_ids``, ``livetime_s``, ``gti``, …).
+    """
+
+    uri: str
+    kind: str
+    key: str
+    digest: str
+    status: str
+    path: Path | None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[Product, ...] = ()
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A row of an index to be: an existing product, or a file that is still to be published."""
+
+    row: Mapping[str, Any]
+    product: Product | None = None
+    path: Path | None = None
+
+
+class IndexDraft:
+    """The members of an index that a step is making.
+
+    Parameters
+    ----------
+    folder : Path
+        Scratch folder for new members; gone when the step has ended.
+    suffix : str
+        Suffix of a new member's file.
+    """
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder = folder
+        self._suffix = suffix
+        self.members: list[Member] = []
+
+    def add(self, product: Product, row: Mapping[str, Any]) -> None:
+        """List an existing product under `row` (``name`` is compulsory and unique in the index)."""
+        self.members.append(Member(row=dict(row), product=product))
+
+    def new(self, row: Mapping[str, Any]) -> Path:
+        """List a new member under `row`; returns the path to write it to."""
+        path = self._folder / f"member-{len(self.members)}{self._suffix}"
+        self.members.append(Member(row=dict(row), path=path))
+        return path
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows listed so far."""
+        return [member.row for member in self.members]

@@ -1,0 +1,41 @@
+"""Product paths: URIs of products, optionally with a fragment that names rows of a table."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MAX_LENGTH", "rows_of", "with_rows"]
+
+MAX_LENGTH = 256
+_ROWS = re.compile(r"rows?=(?:(?P<first>\d+)(?:-(?P<last>\d+))?)?")
+
+
+def with_rows(uri: str, rows: range) -> str:
+    """The product path of consecutive rows of a table: ``…#row=12``, ``…#rows=40-79``, or ``…#rows=`` for none."""
+    if len(rows) == 0:
+        path = f"{uri}#rows="
+    elif len(rows) == 1:
+        path = f"{uri}#row={rows[0]}"
+    else:
+        path = f"{uri}#rows={rows[0]}-{rows[-1]}"
+    if len(path.encode()) > MAX_LENGTH:
+        raise ValueError(f"the product path {path} has more than {MAX_LENGTH} bytes; give the store a shorter root")
+    return path
+
+
+def rows_of(path: str) -> tuple[str, range]:
+    """The URI of the table and the rows that a product path names.
+
+    Raises
+    ------
+    ValueError
+        If the fragment names no rows.
+    """
+    uri, _, fragment = path.partition("#")
+    match = _ROWS.fullmatch(fragment)
+    if not match:
+        raise ValueError(f"{path} names no rows; expected a fragment such as #row=12 or #rows=40-79")
+    if match["first"] is None:
+        return uri, range(0)
+    first = int(match["first"])
+    return uri, range(first, int(match["last"] or first) + 1)

@@ -1,0 +1,154 @@
+"""The contract of a step type: what its two files must say and do.
+
+A step type is the folder ``steps/<type>/``. ``spec.py`` holds ``SPEC``, a `StepSpec`, and is read when DAGs are parsed.
+``science.py`` holds plain functions, is loaded when the step runs, and may import gammapy::
+
+    def prepare(config): ...                       # makers and estimators; no file is opened
+    def run(prepared, inputs, out): ...            # a step without fan-out: read, compute, write; returns metrics
+
+    def split(prepared, inputs, scope): ...        # a step with fan-out: -> astropy Table, one row per item
+    def sources(prepared, row): ...                # optional: files outside the store that this row is made from
+    def run(prepared, inputs, out, row): ...       # one row; raises DataError to quarantine it
+    def collect(prepared, inputs, out, parts): ... # joins the parts (products of the rows that succeeded, in row order)
+
+    def report(product): ...                       # optional: -> `Section`, drawn from the product alone
+
+``inputs`` maps each role of ``consumes`` to a tuple of `gammaops.products.Product`; ``out`` maps each output to the path
+to write (or, for an index, to an `gammaops.products.IndexDraft`). Nothing here or there imports Airflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Fan", "Figure", "Output", "Port", "Scope", "Section", "StepSpec", "Table"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a step reads in one role: products of one of `kinds`, at least `min` and at most `max` of them."""
+
+    kinds: tuple[str, ...]
+    doc: str
+    min: int = 1
+    max: int | None = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a step makes: a product of this kind, written to a file with this suffix.
+
+    With `member` the product is a JSON index of other products, each of kind `member`.
+    """
+
+    kind: str
+    suffix: str
+    doc: str = ""
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Fan:
+    """How a step fans out: `over` what (plural noun), the kind of its table of rows, and what each row gives."""
+
+    over: str
+    table: str
+    part: Output
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """What a step type is, without any of its science.
+
+    Parameters
+    ----------
+    tag : str
+        As written in ``steps:``, with ``-``.
+    doc : str
+        One sentence for people, shown in the UI, the command line and the reference.
+    version : int
+        Raised whenever the same config and input would give another output.
+    schema : mapping
+        Config blocks that this step type defines, each a Cerberus schema of its keys.
+    reads : tuple of str
+        Config blocks that the output depends on; they enter the product's key.
+    consumes : mapping of str to Port
+        Roles of the inputs.
+    produces : mapping of str to Output
+        Names of the outputs.
+    files : tuple of str
+        Dotted config keys that name input files; the digest of each file enters the product's key, its path does not.
+    folders : tuple of str
+        Dotted config keys that name folders; they never enter a key.
+    fan_out : Fan, optional
+        How the step is split into mapped tasks.
+    dataset_types : tuple of str
+        Which of ``1d`` and ``3d`` datasets the step works on.
+    observations : bool
+        Whether the rows of its fan-out are the run's expected observations, which the ledger must account for.
+    """
+
+    tag: str
+    doc: str
+    version: int
+    schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    consumes: Mapping[str, Port] = field(default_factory=dict)
+    produces: Mapping[str, Output] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    fan_out: Fan | None = None
+    dataset_types: tuple[str, ...] = ("1d", "3d")
+    observations: bool = False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which observations a run takes.
+
+    Parameters
+    ----------
+    nights : tuple of str
+        ISO dates of the evenings; empty: no restriction.
+    obs_ids : tuple of int
+        Observations named explicitly; empty: those that the config selects.
+    start, stop : str
+        ISO times (UTC) between which TSTART must lie; empty: open.
+    longitude_deg : float, optional
+        Longitude of the site, east positive, for the noon-to-noon nights. None: no site, the rows name no night.
+    """
+
+    nights: tuple[str, ...] = ()
+    obs_ids: tuple[int, ...] = ()
+    start: str = ""
+    stop: str = ""
+    longitude_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with the sentence that says what to see in it; `png` are the bytes of the file."""
+
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table for people: cells are ready to print."""
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one product contributes to the report."""
+
+    title: str
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
