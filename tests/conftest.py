@@ -1,0 +1,90 @@
+"""What holds for every test: nothing touches the clone or the home folder, and real data are used or not by name.
+
+`GAMMAOPS_TEST_DATA` names the folder that holds ``hess-dl3-dr1/`` and ``exclusion/``. Without it the tests marked
+``requires_data`` are deselected and the summary says so. With it every test runs, and one that skips itself fails the
+session, so that tests on real data cannot rot unseen.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRATCH = Path(tempfile.mkdtemp(prefix="gammaops-tests-"))
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+
+# Airflow reads these when it is first imported, so they are set before any test module is.
+os.environ["AIRFLOW_HOME"] = str(SCRATCH / "airflow")
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(ROOT / "dags")
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(ROOT / "plugins")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["GAMMAOPS_STORE"] = str(SCRATCH / "store")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("GAMMAOPS_DATA", "GAMMAOPS_ROOTS", "GAMMAPY_DATA"):
+    os.environ.pop(name, None)
+
+DATA = os.environ.get("GAMMAOPS_TEST_DATA", "")
+if DATA:
+    os.environ["GAMMAPY_DATA"] = DATA
+
+# Nothing here is a benchmark: a slow machine must not fail a property.
+settings.register_profile("gammaops", deadline=None)
+settings.load_profile("gammaops")
+
+_without_data = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_without_data] = 0
+    if DATA and not (Path(DATA) / "hess-dl3-dr1").is_dir():
+        raise pytest.UsageError(f"GAMMAOPS_TEST_DATA is {DATA}, which has no folder hess-dl3-dr1; mend or unset it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if DATA:
+        return
+    left_out = [item for item in items if item.get_closest_marker("requires_data")]
+    if left_out:
+        config.stash[_without_data] = len(left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("requires_data")]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if DATA and exitstatus == pytest.ExitCode.OK and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left_out := config.stash[_without_data]:
+        line = f"{left_out} tests deselected: they read real data, and GAMMAOPS_TEST_DATA does not say where that is"
+        terminalreporter.write_line(line, yellow=True)
+    if DATA and (skipped := _skipped(config)):
+        line = f"{skipped} tests skipped themselves, which fails the session since GAMMAOPS_TEST_DATA is set"
+        terminalreporter.write_line(line, red=True)
+
+
+def _skipped(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", [])) if reporter else 0
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The clone."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder with ``hess-dl3-dr1/`` and ``exclusion/``, for tests marked ``requires_data``."""
+    return Path(DATA)
