@@ -29,6 +29,20 @@ def run_label(name: str) -> str:
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def _next_version(parent: Path) -> Path:
+    """Make the folder after the newest ``v<NNN>``; of two that race each gets one of its own."""
+    parent.mkdir(parents=True, exist_ok=True)
+    version = len(list(parent.glob("v*")))
+    while True:
+        version += 1
+        path = parent / f"v{version:03d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """``runs/<analysis>/<run label>/v<NNN>``: one execution of one run.
@@ -43,16 +57,7 @@ class RunFolder:
     def new(cls, store: ProductStore, analysis: str, name: str) -> RunFolder:
         """Claim the next version of the run called `name`."""
         parent = store.root / "runs" / analysis / run_label(name)
-        parent.mkdir(parents=True, exist_ok=True)
-        version = len(list(parent.glob("v*")))
-        while True:
-            version += 1
-            path = parent / f"v{version:03d}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            return cls(store, path)
+        return cls(store, _next_version(parent))
 
     @classmethod
     def of(cls, store: ProductStore, uri: str) -> RunFolder:
@@ -98,16 +103,7 @@ class RunFolder:
 
     def successor(self) -> RunFolder:
         """A further version of the same run, with the same request and config: tasks were cleared after it had ended."""
-        parent, version = self.path.parent, int(self.path.name[1:])
-        while True:
-            version += 1
-            path = parent / f"v{version:03d}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            break
-        folder = RunFolder(self.store, path)
+        folder = RunFolder(self.store, _next_version(self.path.parent))
         for name in ("request.json", "config.yaml"):
             folder.create(name, (self.path / name).read_bytes())
         return folder
