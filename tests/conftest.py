@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"GAMMAOPS_TEST_DATA is {DATA}, which has no folder hess-dl3-dr1; mend or unset it")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if DATA:
         return

@@ -1,0 +1,51 @@
+"""A step type is one folder that says all about itself."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from gammaops.steps import step_specs, tag_of
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = ROOT / "plugins" / "gammaops" / "steps"
+FOLDERS = sorted(path for path in STEPS.iterdir() if path.is_dir() and path.name != "__pycache__")
+DESIGNED = {"data-reduction", "stack", "fit", "flux-points", "light-curve", "excess-map", "report"}
+
+
+def _functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_step_folder_is_complete(folder: Path):
+    spec = step_specs()[tag_of(folder.name)]
+    assert {"spec.py", "science.py"} <= {path.name for path in folder.glob("*.py")}
+    assert spec.tag == tag_of(folder.name), "the folder is named after the tag"
+    assert re.fullmatch(r"[A-Z0-9].*\.", spec.doc), "the doc is one sentence"
+    assert isinstance(spec.version, int)
+    assert spec.version >= 1
+    wanted = {"prepare", "run"} | ({"split", "collect"} if spec.fan_out else set())
+    assert wanted <= _functions(folder / "science.py")
+
+
+@pytest.mark.parametrize("tag", sorted(step_specs()))
+def test_ports_and_config_keys_are_documented(tag: str):
+    spec = step_specs()[tag]
+    assert all(port.doc for port in spec.consumes.values())
+    assert all(output.doc for output in spec.produces.values())
+    undocumented = [
+        f"{block}.{key}"
+        for block, schema in spec.schema.items()
+        for key, rules in schema.items()
+        if not rules.get("meta", {}).get("doc")
+    ]
+    assert undocumented == []
+
+
+def test_the_designed_steps_exist():
+    assert set(step_specs()) >= DESIGNED
