@@ -1,0 +1,174 @@
+"""A whole Airflow on this machine, started, watched and stopped as one.
+
+``airflow standalone`` leaves its children behind when it is terminated; here every component is the leader of its own
+process group, and stopping means that nothing of any group is left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gammaops.orchestration.client import AirflowClient
+from gammaops.orchestration.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+__all__ = ["LocalAirflow"]
+
+log = logging.getLogger(__name__)
+
+# The API server first: the others need it for every task. Log servers listen on all interfaces, and here the API server
+# can read the files.
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+STOP_SECONDS = 20
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when the parent dies, however it dies (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class LocalAirflow:
+    """An Airflow with its home, database, logs and secrets in one folder, listening on the loopback interface alone.
+
+    Parameters
+    ----------
+    home : Path
+        Its folder; made if it does not exist.
+    env : mapping, optional
+        Further environment variables of all its processes.
+    port : int, optional
+        Preferred port of the UI; another one is taken if it is in use.
+    """
+
+    def __init__(self, home: Path, env: Mapping[str, str] | None = None, port: int = UI_PORT) -> None:
+        self.home = home.resolve()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = free_port(port)
+        self.environment = airflow_environment(self.home, self.port, env or {})
+        self.password = home_secrets(self.home)["password"]
+        self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, self.home / "airflow.db")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://localhost:{self.port}"
+
+    def migrate(self) -> None:
+        """Create or upgrade the database, unless this version of Airflow has done so before."""
+        marker = self.home / "migrated"
+        wanted = version("apache-airflow-core")
+        if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
+            return
+        with (self.home / "migrate.log").open("wb") as stream:
+            command = [sys.executable, "-m", "airflow", "db", "migrate"]
+            done = subprocess.run(  # noqa: S603 - a fixed command
+                command, env=self.environment, stdout=stream, stderr=stream, check=False, cwd=self.home
+            )
+        if done.returncode:
+            raise RuntimeError(f"airflow db migrate failed; see {self.home / 'migrate.log'}")
+        marker.write_text(wanted, encoding="utf-8")
+
+    def start(self, timeout_s: float = 180) -> None:
+        """Start all components and wait until each reports to be healthy.
+
+        Raises
+        ------
+        RuntimeError
+            If one of them ends at once or is not healthy in time; nothing is left running then.
+        """
+        self.migrate()
+        try:
+            for name, arguments in COMPONENTS.items():
+                self.processes[name] = self._spawn(name, arguments)
+            self._wait_healthy(timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self) -> None:
+        """Raise if a component has ended."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"airflow {name} ended with {process.returncode}; see {self.home / f'{name}.log'}")
+
+    def stop(self) -> None:
+        """Stop everything; returns when no process of any component is left."""
+        for process in self.processes.values():
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and any(_group_alive(process) for process in self.processes.values()):
+            time.sleep(0.1)
+        for process in self.processes.values():
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        self.processes.clear()
+
+    def __enter__(self) -> LocalAirflow:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _spawn(self, name: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        with (self.home / f"{name}.log").open("ab") as stream:
+            return subprocess.Popen(  # noqa: S603 - a fixed command
+                [sys.executable, "-m", "airflow", *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread runs here yet
+                cwd=self.home,
+            )
+
+    def _wait_healthy(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not self.client.healthy():
+            self.check()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"airflow is not healthy after {timeout_s:.0f} s; see the logs in {self.home}")
+            time.sleep(0.5)
+        log.info("airflow is up at %s", self.url)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the whole session of a component."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _group_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Whether any process of the component's group is left; its own zombie is reaped first."""
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

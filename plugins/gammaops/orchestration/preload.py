@@ -1,0 +1,33 @@
+"""Imports, in the process from which tasks are forked, everything that a task would import."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+from gammaops.steps import load_science, step_specs
+
+__all__ = ["preload"]
+
+log = logging.getLogger(__name__)
+
+# Imported by gammapy, astropy and others only when first used, and therefore in every task anew. Found by comparing
+# `sys.modules` before and after the tasks of all step types; tests/live holds the list complete.
+LAZY_MODULES: tuple[str, ...] = ()
+
+
+def preload() -> None:
+    """Import the runner, the science of all step types and what they import late.
+
+    A module that cannot be imported is logged and left to the tasks that need it: they say it better.
+    """
+    for tag in step_specs():
+        try:
+            load_science(tag)
+        except ImportError:
+            log.exception("the science of step type %s cannot be imported", tag)
+    for name in ("gammaops.runner", *LAZY_MODULES):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            log.exception("%s cannot be imported", name)
