@@ -1,0 +1,78 @@
+"""Arguments of gammapy's makers and estimators that ``parameters:`` may set, with gammapy's own defaults.
+
+They are written out because gammapy is not imported when a config is read; a test compares them with its signatures.
+Left out are arguments that gammaops sets itself (``n_jobs``, ``energy_edges``, ``exclusion_mask``, …) and those that take
+Python objects.
+"""
+
+from __future__ import annotations
+
+from gammaops.schema.fragments import Rules, choice, choices, flag, integer, number, quantity
+
+__all__ = ["BACKGROUND", "EXCESS_MAP", "FLUX_POINTS", "LIGHT_CURVE", "SAFE_MASK", "SAFE_MASK_METHODS"]
+
+SAFE_MASK_METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
+
+SAFE_MASK: dict[str, Rules] = {
+    "aeff_percent": number("aeff-max: least effective area, in percent of its maximum", 10.0, low=0, high=100),
+    "bias_percent": number("edisp-bias: largest energy bias, in percent", 10.0, low=0, high=100),
+    "fixed_offset": quantity("deg", "Offset at which aeff-max and edisp-bias look; not given: the dataset's own", low=0),
+    "offset_max": quantity("deg", "offset-max: largest offset from the pointing", "3 deg", above=0),
+    "irfs": choice(("DL4", "DL3"), "Which IRFs aeff-max, edisp-bias and bkg-peak look at", "DL4"),
+}
+
+REFLECTED: dict[str, Rules] = {
+    "angle_increment": quantity("rad", "Step between two OFF regions tried", "0.1 rad", above=0),
+    "min_distance": quantity("rad", "Least angle between OFF regions", "0 rad", low=0),
+    "min_distance_input": quantity("rad", "Least angle between ON and the first OFF region", "0.1 rad", low=0),
+    "max_region_number": integer("Largest number of OFF regions", 10000, low=1),
+    "binsz": quantity("deg", "Pixel size of the map on which regions are found", "0.01 deg", above=0),
+}
+
+RING: dict[str, Rules] = {
+    "r_in": quantity("deg", "Inner radius of the ring; required", above=0) | {"required": True},
+    "width": quantity("deg", "Width of the ring; required", above=0) | {"required": True},
+}
+
+FOV: dict[str, Rules] = {
+    "method": choice(("scale", "fit"), "How the background model is normalised", "scale"),
+    "spectral_model": choice(("pl-norm", "lp-norm"), "Norm model of the background", "pl-norm"),
+    "min_counts": integer("Least counts outside the exclusion region for a normalisation", 0, low=0),
+    "min_npred_background": number("Least predicted background for a normalisation", 0.0, low=0),
+}
+
+BACKGROUND = {"reflected": REFLECTED, "ring": RING, "fov": FOV}
+
+_SIGMA: dict[str, Rules] = {
+    "n_sigma": number("Confidence of errors, in sigma", 1.0, low=0),
+    "n_sigma_ul": number("Confidence of upper limits, in sigma", 2.0, low=0),
+    "n_sigma_sensitivity": number("Significance that defines sensitivity, in sigma", 5.0, low=0),
+}
+
+FLUX_POINTS: dict[str, Rules] = {
+    **_SIGMA,
+    "selection_optional": choices(
+        ("errn-errp", "ul", "scan", "sensitivity"), "Quantities beyond norm, error and significance", ["ul"]
+    ),
+    "reoptimize": flag("Fit the other free parameters again in each bin", default=False),
+    "sum_over_energy_groups": flag("Sum each energy group to one bin before the fit", default=False),
+    "allow_multiple_telescopes": flag("Combine datasets of several telescopes", default=False),
+}
+
+LIGHT_CURVE: dict[str, Rules] = {
+    **FLUX_POINTS,
+    "atol": quantity("s", "Tolerance on the ends of time intervals", "1e-06 s", low=0),
+    "stack_over_time_interval": flag("Stack the datasets of each interval before the fit", default=False),
+}
+
+EXCESS_MAP: dict[str, Rules] = {
+    **_SIGMA,
+    "selection_optional": choices(
+        ("errn-errp", "ul", "sensitivity", "alpha", "acceptance_on", "acceptance_off"), "Further maps"
+    ),
+    "correlate_off": flag("Correlate OFF counts too", default=True),
+    "gamma_min_sensitivity": number("Least excess counts for sensitivity", 10.0, low=0),
+    "bkg_syst_fraction_sensitivity": number("Systematic fraction of background for sensitivity", 0.05, low=0),
+    "apply_threshold_sensitivity": flag("Apply gamma_min and bkg_syst_fraction", default=False),
+    "sum_over_energy_groups": flag("Only the integral over each energy group", default=False),
+}

@@ -1,0 +1,121 @@
+"""Pieces that step types build their config blocks from: Cerberus rules for one key each.
+
+Every key has a default (None: not given) and a sentence for people. Quantities name the unit they are normalised to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gammaops.schema.relations import Relation
+
+__all__ = [
+    "Rules",
+    "block",
+    "choice",
+    "choices",
+    "flag",
+    "integer",
+    "integers",
+    "number",
+    "path",
+    "quantity",
+    "text",
+    "texts",
+    "time",
+    "times",
+    "variants",
+]
+
+Rules = dict[str, Any]
+
+
+def _key(kind: str, doc: str, default: object, rules: Mapping[str, Any], **meta: object) -> Rules:
+    given = {name: value for name, value in rules.items() if value is not None}
+    return {"type": kind, "default": default, "meta": {"doc": doc, **meta}, **given}
+
+
+def quantity(
+    unit: str,
+    doc: str,
+    default: str | None = None,
+    *,
+    above: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Rules:
+    """A number with a unit, normalised to `unit`; `above` (excluded), `low` and `high` are in that unit."""
+    return _key("string", doc, default, {"quantity": {"unit": unit, "above": above, "low": low, "high": high}}, unit=unit)
+
+
+def time(doc: str) -> Rules:
+    """A moment in UTC, ISO 8601."""
+    return _key("string", doc, None, {"time": True})
+
+
+def times(doc: str) -> Rules:
+    """A moment, or a list of them, normalised to a list."""
+    return _key("time_list", doc, None, {"times": True})
+
+
+def integer(doc: str, default: int | None = None, *, low: int | None = None, high: int | None = None) -> Rules:
+    """A whole number."""
+    return _key("integer", doc, default, {"min": low, "max": high})
+
+
+def integers(doc: str, *, low: int = 0) -> Rules:
+    """A list of different whole numbers, such as obs_ids."""
+    return _key("list", doc, None, {"integers": {"low": low}})
+
+
+def number(
+    doc: str, default: float | None = None, *, low: float | None = None, high: float | None = None
+) -> Rules:
+    """A finite number without unit."""
+    return _key("float", doc, default, {"min": low, "max": high})
+
+
+def flag(doc: str, default: bool | None = None) -> Rules:  # noqa: FBT001 - a default, not a flag argument
+    """True or false."""
+    return _key("boolean", doc, default, {})
+
+
+def text(doc: str, default: str | None = None, *, regex: str | None = None) -> Rules:
+    """Any text, or text that matches `regex` as a whole."""
+    return _key("string", doc, default, {"regex": regex})
+
+
+def texts(doc: str, *, regex: str | None = None) -> Rules:
+    """A text or a list of them, normalised to a list."""
+    return _key("text_list", doc, None, {"texts": {"regex": regex}})
+
+
+def path(doc: str, default: str | None = None) -> Rules:
+    """A file or folder; it need not exist when the config is read."""
+    return _key("string", doc, default, {"path": True})
+
+
+def choice(
+    options: Sequence[str], doc: str, default: str | None = None, aliases: Mapping[str, str | None] | None = None
+) -> Rules:
+    """One of `options`; `aliases` are other spellings that mean one of them (or None: not given)."""
+    aliases = dict(aliases or {})
+    return _key("string", doc, default, {"allowed": [*options, *aliases]}, aliases=aliases)
+
+
+def choices(options: Sequence[str], doc: str, default: Sequence[str] | None = None) -> Rules:
+    """Some of `options`, as a list or as one text; ``all`` means all of them. Normalised to a list."""
+    return _key("text_list", doc, None if default is None else list(default), {"choices": list(options)})
+
+
+def block(doc: str, keys: Mapping[str, Rules], relations: Sequence[Relation] = ()) -> Rules:
+    """A mapping of `keys`; `relations` are the rules between them."""
+    return {"type": "dict", "schema": dict(keys), "meta": {"doc": doc, "relations": tuple(relations)}}
+
+
+def variants(by: str, doc: str, schemas: Mapping[str, Mapping[str, Rules]]) -> Rules:
+    """A mapping whose keys depend on the value of its sibling `by`; with none of the values named it must be empty."""
+    return {"type": "dict", "meta": {"doc": doc, "variants": {"by": by, "schemas": dict(schemas)}}}

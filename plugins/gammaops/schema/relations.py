@@ -1,0 +1,136 @@
+"""Rules between the keys of one block, checked on its effective values (defaults and overrides applied).
+
+A relation is a function of the normalised block. It gives one `Finding` per broken rule, with paths relative to the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "Finding",
+    "Relation",
+    "at_most_one",
+    "covers",
+    "increasing",
+    "needs",
+    "same_length",
+    "together",
+    "value_at",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with the value at `path` (keys and list indices), without the place in a file."""
+
+    path: tuple[str | int, ...]
+    message: str
+    expected: str = ""
+    suggestion: str = ""
+
+
+Relation = Callable[[Mapping[str, Any]], Iterator[Finding]]
+
+
+def value_at(block: Mapping[str, Any], dotted: str) -> Any:
+    """The value at ``a.b.c``, None where a part is missing."""
+    value: Any = block
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _size(quantity: str) -> float:
+    # Normalised quantities of one block are in the unit of the schema: their numbers compare.
+    return float(quantity.split(" ", 1)[0])
+
+
+def together(*keys: str) -> Relation:
+    """All of `keys` or none."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        missing = [key for key in keys if value_at(block, key) is None]
+        if missing and len(missing) < len(keys):
+            given = [key for key in keys if key not in missing]
+            yield Finding((), f"{_names(missing)} not given", f"all of {_names(keys)}, or none (given: {_names(given)})")
+
+    return check
+
+
+def increasing(low: str, high: str) -> Relation:
+    """Quantity `low` is smaller than quantity `high`."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        first, second = value_at(block, low), value_at(block, high)
+        if first is not None and second is not None and not _ordered(first, second):
+            yield Finding((*low.split("."),), f"{first} is not below {high} ({second})", f"{low} < {high}")
+
+    return check
+
+
+def _ordered(first: str, second: str) -> bool:
+    if "T" in first[:11]:
+        return first < second
+    return _size(first) < _size(second)
+
+
+def covers(outer: str, inner: str) -> Relation:
+    """The range {min, max} of `outer` includes that of `inner`."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        ends = [value_at(block, f"{axis}.{end}") for axis in (outer, inner) for end in ("min", "max")]
+        if None in ends:
+            return
+        low, high, inner_low, inner_high = (_size(end) for end in ends)
+        if low > inner_low:
+            yield Finding((outer, "min"), f"{ends[0]} is above {inner}.min ({ends[2]})", f"{outer} to cover {inner}")
+        if high < inner_high:
+            yield Finding((outer, "max"), f"{ends[1]} is below {inner}.max ({ends[3]})", f"{outer} to cover {inner}")
+
+    return check
+
+
+def needs(key: str, expected: str, when: Mapping[str, tuple[object, ...]] | None = None, among: tuple[object, ...] = ()) -> Relation:
+    """`key` is given (or is one of `among`) when every key of `when` has one of the values listed there."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        conditions = when or {}
+        if any(value_at(block, name) not in values for name, values in conditions.items()):
+            return
+        value = value_at(block, key)
+        if (value in among) if among else (value is not None):
+            return
+        because = " and ".join(f"{name} is {value_at(block, name)}" for name in conditions)
+        what = "not given" if value is None else f"{value} does not fit"
+        yield Finding((*key.split("."),), f"{what}, but {because}" if because else what, expected)
+
+    return check
+
+
+def at_most_one(*keys: str) -> Relation:
+    """`keys` exclude each other."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        given = [key for key in keys if value_at(block, key) is not None]
+        if len(given) > 1:
+            yield Finding((given[-1],), f"given together with {_names(given[:-1])}", f"only one of {_names(keys)}")
+
+    return check
+
+
+def same_length(first: str, second: str) -> Relation:
+    """Lists `first` and `second` have as many items."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        left, right = value_at(block, first) or (), value_at(block, second) or ()
+        if len(left) != len(right):
+            yield Finding((second,), f"{len(right)} values, but {first} has {len(left)}", "one for each")
+
+    return check
+
+
+def _names(keys: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(keys)

@@ -1,0 +1,130 @@
+"""Data reduction: what it is."""
+
+from __future__ import annotations
+
+from gammaops.schema import (
+    at_most_one,
+    block,
+    choice,
+    choices,
+    covers,
+    energy_axis,
+    flag,
+    increasing,
+    integer,
+    integers,
+    needs,
+    path,
+    quantity,
+    sky_circle,
+    sky_position,
+    time,
+    variants,
+)
+from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
+from gammaops.steps.base import Fan, Output, StepSpec
+
+_QUALITY = {
+    "livetime": block("Livetime", {"min": quantity("min", "Shortest livetime", low=0)}),
+    "zenith": block("Zenith angle", {"max": quantity("deg", "Largest zenith angle", low=0, high=90)}),
+    "n_tels": block("Telescopes", {"min": integer("Fewest telescopes", low=1)}),
+}
+
+_OBSERVATIONS = {
+    "datastore": path("Folder with the DL3 index files"),
+    "obs_ids": integers("Observations to take; not given: all that the selection admits"),
+    "obs_file": path("Text file with one obs_id per line"),
+    "obs_cone": sky_circle("Observations that point into this circle"),
+    "obs_time": block(
+        "Observations that start in this interval",
+        {"start": time("Earliest TSTART, UTC"), "stop": time("Latest TSTART, UTC")},
+        [increasing("start", "stop")],
+    ),
+    "required_irf": choices(
+        ("events", "gti", "aeff", "bkg", "edisp", "psf", "rad_max"),
+        "HDUs without which an observation cannot be used",
+        ["aeff", "edisp", "psf", "bkg"],
+    ),
+    "quality": block("Cuts that reject an observation", _QUALITY),
+}
+
+_WCS = {
+    "skydir": sky_position("Centre of the map"),
+    "binsize": quantity("deg", "Pixel size", "0.02 deg", above=0),
+    "width": block(
+        "Size of the map",
+        {
+            "width": quantity("deg", "Along longitude", "5 deg", above=0, high=360),
+            "height": quantity("deg", "Along latitude", "5 deg", above=0, high=180),
+        },
+    ),
+    "binsize_irf": quantity("deg", "Pixel size of the IRF maps", "0.2 deg", above=0),
+}
+
+_GEOM = {
+    "wcs": block("Sky geometry (3d)", _WCS),
+    "selection": block("Events kept", {"offset_max": quantity("deg", "Largest offset", "2.5 deg", above=0)}),
+    "axes": block(
+        "Energy axes",
+        {
+            "energy": energy_axis("Reconstructed energy", "1 TeV", "10 TeV", 5),
+            "energy_true": energy_axis("True energy", "0.5 TeV", "20 TeV", 16),
+        },
+        [covers("energy_true", "energy")],
+    ),
+}
+
+_BACKGROUND = {
+    "method": choice(
+        ("reflected", "ring", "fov"), "How background is estimated", aliases={"fov_background": "fov", "none": None}
+    ),
+    "exclusion": path("FITS mask of the regions left out of background estimation"),
+    "parameters": variants("method", "Arguments of the background maker", BACKGROUND),
+}
+
+_MAPS = ("counts", "exposure", "background", "psf", "edisp")
+_DATASETS = {
+    "type": choice(("1d", "3d"), "Spectrum in a region, or map", "1d"),
+    "stack": flag("Stack the observations of one step to one dataset", default=True),
+    "geom": block("Geometry", _GEOM),
+    "map_selection": choices(_MAPS, "Maps to make (3d)", _MAPS),
+    "background": block("Background", _BACKGROUND),
+    "safe_mask": block(
+        "Energies and offsets that are safe to use",
+        {
+            "methods": choices(SAFE_MASK_METHODS, "Criteria, all of which must hold", ["aeff-default"]),
+            "parameters": block("Arguments of SafeMaskMaker", SAFE_MASK),
+        },
+    ),
+    "on_region": sky_circle("Region of the spectrum (1d)"),
+    "containment_correction": flag("Correct for events outside the ON region (1d)", default=True),
+}
+
+SPEC = StepSpec(
+    tag="data-reduction",
+    doc="Reduces DL3 observations to datasets: spectra with ON and OFF (1d) or maps (3d).",
+    version=1,
+    schema={
+        "observations": block(
+            "Which observations are taken",
+            _OBSERVATIONS,
+            [at_most_one("obs_ids", "obs_file"), needs("datastore", "a folder, such as $GAMMAPY_DATA/hess-dl3-dr1")],
+        ),
+        "datasets": block(
+            "How observations become datasets",
+            _DATASETS,
+            [
+                needs("on_region.radius", "frame, lon, lat and radius of the ON region", {"type": ("1d",)}),
+                needs("geom.wcs.skydir.lon", "frame, lon and lat of the map's centre", {"type": ("3d",)}),
+                needs("background.method", "reflected or none", {"type": ("1d",)}, (None, "reflected")),
+                needs("background.method", "ring, fov or none", {"type": ("3d",)}, (None, "ring", "fov")),
+            ],
+        ),
+    },
+    reads=("datasets",),
+    produces={"datasets": Output("datasets", ".json", "One dataset per observation, or one stacked", "dataset")},
+    folders=("observations.datastore",),
+    files=("observations.obs_file", "datasets.background.exclusion"),
+    fan_out=Fan(over="observations", table="observations", part=Output("dataset", ".fits")),
+    observations=True,
+)

@@ -1,0 +1,1 @@
+"""Excess and significance maps."""

@@ -1,0 +1,31 @@
+"""Flux points: what they are."""
+
+from __future__ import annotations
+
+from gammaops.schema import block, energy_axis, needs, text
+from gammaops.schema.arguments import FLUX_POINTS
+from gammaops.steps.base import Fan, Output, Port, StepSpec
+
+_FLUX_POINTS = {
+    "energy": energy_axis("Bins of the flux points"),
+    "source": text("Name of the source in the models; not given: the first one"),
+    "parameters": block("Arguments of FluxPointsEstimator", FLUX_POINTS),
+}
+
+SPEC = StepSpec(
+    tag="flux-points",
+    doc="Estimates the flux of one source in bins of energy.",
+    version=1,
+    schema={
+        "flux_points": block(
+            "Which flux points are made", _FLUX_POINTS, [needs("energy.nbins", "min, max and nbins of the energy bins")]
+        )
+    },
+    reads=("flux_points",),
+    consumes={
+        "datasets": Port(("datasets",), "Datasets that were fitted", max=None),
+        "fit": Port(("fit",), "Fitted models"),
+    },
+    produces={"flux_points": Output("flux_points", ".fits", "Flux points with their reference model")},
+    fan_out=Fan(over="energy bins", table="energy_bins", part=Output("flux_points_part", ".fits")),
+)

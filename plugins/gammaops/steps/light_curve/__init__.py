@@ -1,0 +1,1 @@
+"""Light curve of one source."""
