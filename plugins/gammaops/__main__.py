@@ -1,0 +1,9 @@
+"""``python -m gammaops``."""
+
+from __future__ import annotations
+
+import sys
+
+from gammaops.cli import main
+
+sys.exit(main())

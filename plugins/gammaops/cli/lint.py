@@ -1,0 +1,31 @@
+"""``gammaops lint``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gammaops.config import load_config
+from gammaops.errors import ConfigError
+from gammaops.plan import make_plan
+
+__all__ = ["lint"]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
+    """Check configs and print every problem as FILE:LINE:COLUMN: KEY: PROBLEM. Exits 1 if there is any."""
+    problems = []
+    for path in files:
+        try:
+            make_plan(load_config(path))
+        except ConfigError as error:
+            problems += error.problems
+    for problem in problems:
+        click.echo(str(problem))
+    if problems:
+        ctx.exit(1)
+    click.echo(f"{len(files)} config{'s' if len(files) > 1 else ''} checked, no problem")

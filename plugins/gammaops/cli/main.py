@@ -1,0 +1,78 @@
+"""The group of commands, and how an error becomes an exit code: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from gammaops.errors import ConfigError, GammaopsError, RunFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+BAD_INPUT, RED, INTERNAL = 1, 2, 3
+COMMANDS = {
+    "lint": "Check configs; print every problem.",
+    "plan": "Show what would run, and where each value comes from.",
+    "run": "Run an analysis here, without Airflow.",
+    "simulate": "Write a simulated DL3 archive with known truth.",
+    "steps": "List the step types.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it is called, so that ``lint`` never waits for gammapy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"gammaops.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+@click.version_option(package_name="gammaops")
+def gammaops(verbose: bool) -> None:
+    """Production processing of gamma-ray observations. Exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        gammaops.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return INTERNAL
+    except RunFailed:
+        return RED
+    except (ConfigError, GammaopsError) as error:
+        click.echo(str(error), err=True)
+        return BAD_INPUT
+    except Exception:
+        logging.getLogger(__name__).exception("internal error; please report it with this traceback")
+        return INTERNAL
+    return 0

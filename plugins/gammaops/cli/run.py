@@ -1,0 +1,79 @@
+"""``gammaops run``."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gammaops.api import run as run_analysis
+from gammaops.config import load_config, store_root
+from gammaops.errors import RunFailed
+from gammaops.plan import make_plan
+from gammaops.runner.run import REUSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.option("--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Root of the product store. [default: general.outdir, else GAMMAOPS_STORE]")
+@click.option("--step", "steps", multiple=True, help="Run this step and what it needs. May be repeated.")
+@click.option("--night", "nights", multiple=True, help="Take this night (date of the evening). May be repeated.")
+@click.option("--obs-id", "obs_ids", multiple=True, type=int, help="Take this observation. May be repeated.")
+@click.option("--start", default="", help="Take observations that start from this time on (ISO, UTC).")
+@click.option("--stop", default="", help="Take observations that start before this time (ISO, UTC).")
+@click.option("--reuse", type=click.Choice(REUSE), default="use", show_default=True, help="What to do with products that exist.")
+@click.option("--label", default="local", show_default=True, help="Name of the run.")
+def run(
+    filename: Path,
+    out: Path | None,
+    steps: tuple[str, ...],
+    nights: tuple[str, ...],
+    obs_ids: tuple[int, ...],
+    start: str,
+    stop: str,
+    reuse: str,
+    label: str,
+) -> None:
+    """Run an analysis here, without Airflow; the same products as there. Exits 2 if the run is red."""
+    config = load_config(filename)
+    names = [step.name for step in make_plan(config).steps]
+    unknown = sorted(set(steps) - set(names))
+    if unknown:
+        raise click.BadParameter(f"no step {', '.join(unknown)}; there are: {', '.join(names)}", param_hint="--step")
+    root = out or config.document["general"].get("outdir") or store_root()
+    with _bars() as progress:
+        result = run_analysis(
+            config, root, nights=nights, obs_ids=obs_ids, start=start, stop=stop, steps=steps, reuse=reuse, label=label,
+            progress=progress,
+        )  # fmt: skip
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(result.verdict.line, style="green" if result.verdict.ok else "bold red", markup=False)
+    for name, path in result.products.items():
+        console.print(f"  {name}: {path}", markup=False)
+    console.print(f"  report: {result.report}", markup=False)
+    if not result.verdict.ok:
+        raise RunFailed(result.verdict.line)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar per step, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done, total=total)
+
+        yield tell

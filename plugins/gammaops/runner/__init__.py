@@ -1,0 +1,29 @@
+"""Runs the steps of a plan: the same code for Airflow's tasks, the command line and Python."""
+
+from __future__ import annotations
+
+from gammaops.runner.finish import finish, verdict
+from gammaops.runner.late import late_nights, night_of_row
+from gammaops.runner.local import LocalRun, run_plan
+from gammaops.runner.run import Provenance, Run, begin
+from gammaops.runner.scope import manual_scope, scheduled_scope
+from gammaops.runner.tasks import Outcome, collect, run_part, run_task, split
+
+__all__ = [
+    "LocalRun",
+    "Outcome",
+    "Provenance",
+    "Run",
+    "begin",
+    "collect",
+    "finish",
+    "late_nights",
+    "manual_scope",
+    "night_of_row",
+    "run_part",
+    "run_plan",
+    "run_task",
+    "scheduled_scope",
+    "split",
+    "verdict",
+]

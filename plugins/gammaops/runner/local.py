@@ -1,0 +1,130 @@
+"""A whole run in this process: what the command line and Python use instead of Airflow."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gammaops.errors import GammaopsError, NoWorkFound
+from gammaops.runner.finish import finish, verdict
+from gammaops.runner.run import Provenance, Run, begin
+from gammaops.runner.tasks import collect, run_part, run_task, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gammaops.config import AnalysisConfig
+    from gammaops.ledger import Verdict
+    from gammaops.plan import PlannedStep
+    from gammaops.products import ProductStore
+    from gammaops.steps.base import Scope
+
+__all__ = ["LocalRun", "Progress", "run_plan"]
+
+log = logging.getLogger(__name__)
+Progress = "Callable[[str, int, int], None]"
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """What a run left.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Its judgement.
+    report : str
+        Product path of ``report.html``.
+    products : mapping of str to str
+        Product path of each step that made one, by the step's name.
+    """
+
+    verdict: Verdict
+    report: str
+    products: Mapping[str, str]
+
+
+@dataclass
+class _Results:
+    """What each step's tasks returned so far."""
+
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def inputs_of(self, step: PlannedStep) -> dict[str, list[str]]:
+        return {role: [self.tasks[s.step]["product"] for s in sources] for role, sources in step.inputs.items()}
+
+    def ready(self, step: PlannedStep) -> bool:
+        return all(self.tasks.get(name, {}).get("product") for name in step.upstream)
+
+
+def run_plan(
+    config: AnalysisConfig,
+    store: ProductStore,
+    scope: Scope,
+    *,
+    name: str,
+    reuse: str = "use",
+    steps: tuple[str, ...] = (),
+    params: Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> LocalRun:
+    """Run an analysis, step after step; a step that fails never keeps an independent one from running.
+
+    Parameters
+    ----------
+    config, store, scope, name, reuse, steps, params
+        As in `gammaops.runner.begin`.
+    progress : callable, optional
+        Called with a step's name, how many of its tasks are finished, and how many there are.
+
+    Returns
+    -------
+    LocalRun
+    """
+    run = Run.open(begin(config, store, scope, name=name, reuse=reuse, steps=steps, params=params))
+    tell = progress or _silent
+    results = _Results()
+    for step in run.plan.steps:
+        results.tasks[step.name] = {}
+        if results.ready(step):
+            _run_step(run, step, results, tell)
+    report = finish(run, results.tasks, Provenance())
+    products = {name: task["product"] for name, task in results.tasks.items() if task.get("product")}
+    return LocalRun(verdict(run, results.tasks, report), report, products)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[str, int, int], None]) -> None:
+    """Run the tasks of one step; an error ends this step only, and is in the run folder's failure notes."""
+    task, inputs = results.tasks[step.name], results.inputs_of(step)
+    try:
+        if step.spec.fan_out is None:
+            tell(step.name, 0, 1)
+            task["product"] = run_task(run, step.name, inputs, Provenance())
+            tell(step.name, 1, 1)
+            return
+        task["fragments"] = split(run, step.name, inputs, Provenance())
+        task["parts"] = _parts(run, step, inputs, task["fragments"], tell)
+        task["product"] = collect(run, step.name, inputs, task["fragments"], task["parts"], Provenance())
+    except NoWorkFound as reason:
+        log.info("%s: no work: %s", step.name, reason)
+    except (GammaopsError, OSError) as error:
+        log.error("%s failed: %s: %s", step.name, type(error).__name__, error)
+
+
+def _parts(
+    run: Run, step: PlannedStep, inputs: Mapping[str, list[str]], fragments: list[str], tell: Callable[[str, int, int], None]
+) -> list[str]:
+    parts = []
+    for number, fragment in enumerate(fragments):
+        tell(step.name, number, len(fragments))
+        try:
+            parts.append(run_part(run, step.name, inputs, fragment, Provenance(map_index=number)).path)
+        except (GammaopsError, OSError) as error:
+            log.error("%s, task %d failed: %s: %s", step.name, number, type(error).__name__, error)
+    tell(step.name, len(fragments), len(fragments))
+    return parts

@@ -1,0 +1,182 @@
+"""From a computation to products: reuse what exists, else compute in scratch, publish, describe."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gammaops.errors import DataError, NoWorkFound, ProductError, ProductMissing
+from gammaops.products import IndexDraft, Member, content_key, file_sha256
+from gammaops.runner.science import make_reproducible, write_rows
+from gammaops.runner.task import Cost, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from gammaops.products import Product
+    from gammaops.runner.task import StepTask
+    from gammaops.steps.base import Fan
+
+__all__ = ["outputs_product", "part_product", "rows_product"]
+
+log = logging.getLogger(__name__)
+VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night"})
+Draft = "Path | IndexDraft"
+
+
+def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
+    """Publish a fan-out's table under a key of its own bytes."""
+    store = task.run.store
+    with store.scratch() as folder:
+        path = folder / "rows.ecsv"
+        write_rows(table, path)
+        spec = task.step.spec
+        key = content_key({"tag": spec.tag, "version": spec.version, "table": file_sha256(path)})
+        return store.find(fan.table, key) or store.publish(fan.table, key, path, task.sidecar(Cost()))
+
+
+def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product:
+    """The product of one row: taken from the store, computed, or an outcome without payload."""
+    content = {name: value for name, value in row.items() if name not in VOLATILE}
+    sources = _source_digests(task, prepared, row)
+    kind = fan.part.kind
+    key = content_key(task.ingredients("part", row=content, sources=sources))
+    found = _reusable(task, kind, key)
+    if found:
+        return found
+    described = {"item": {"label": row["label"], "row": content}, "sources": sources}
+    store = task.run.store
+    with store.scratch() as folder:
+        path = folder / f"part{fan.part.suffix}"
+        try:
+            with measured() as cost:
+                metrics = task.science.run(prepared, task.inputs, {kind: path}, row)
+        except (DataError, NoWorkFound) as error:
+            return _outcome(task, kind, key, error, described)
+        return _publish(task, kind, key, path, task.sidecar(cost, metrics, **described))
+
+
+def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: Mapping[str, Any]) -> Product:
+    status = "quarantined" if isinstance(error, DataError) else "no_work"
+    reason = {"reason_class": getattr(error, "reason_class", "no-work"), "reason": getattr(error, "reason", str(error))}
+    log.warning("%s %s: %s", described["item"]["label"], status, error)
+    return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), **reason, **described))
+
+
+def _source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of the files outside the store that a row is made from, by file name."""
+    sources = getattr(task.science, "sources", None)
+    return {path.name: file_sha256(path) for path in sources(prepared, row)} if sources else {}
+
+
+def outputs_product(
+    task: StepTask, compute: Callable[[Mapping[str, Any]], Mapping[str, Any]], **more: Any
+) -> Product:
+    """The product of a step, or of its collect; an index of kind ``outputs`` where the step type makes several.
+
+    Parameters
+    ----------
+    task : StepTask
+    compute : callable
+        Writes every output to the drafts that it gets by name, and returns metrics.
+    **more
+        Further ingredients of the key, such as the digests of the parts.
+    """
+    spec = task.step.spec
+    keys = {name: content_key(task.ingredients(name, **more)) for name in spec.produces}
+    found = {name: _reusable(task, made.kind, keys[name]) for name, made in spec.produces.items()}
+    if not all(found.values()):
+        found = _computed(task, compute, keys, more)
+    products = {name: product for name, product in found.items() if product}
+    if len(products) == 1:
+        return next(iter(products.values()))
+    members = [Member({"name": name}, product=product) for name, product in products.items()]
+    return task.run.store.publish_index("outputs", content_key(keys), members, _index_sidecar(task, Cost(), {}))
+
+
+def _computed(
+    task: StepTask,
+    compute: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    keys: Mapping[str, str],
+    more: Mapping[str, Any],
+) -> dict[str, Product | None]:
+    store = task.run.store
+    with store.scratch() as folder:
+        drafts: dict[str, Any] = {}
+        for name, made in task.step.spec.produces.items():
+            room = folder / name
+            room.mkdir()
+            drafts[name] = IndexDraft(room, ".fits") if made.member else room / f"{name}{made.suffix}"
+        with measured() as cost:
+            metrics = compute(drafts)
+        return {name: _published(task, name, keys[name], draft, cost, metrics, more) for name, draft in drafts.items()}
+
+
+def _published(
+    task: StepTask,
+    name: str,
+    key: str,
+    draft: Any,
+    cost: Cost,
+    metrics: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> Product:
+    made = task.step.spec.produces[name]
+    store = task.run.store
+    if isinstance(draft, IndexDraft):
+        members = [_new_member(task, made.member, key, member, cost) for member in draft.members]
+        return store.publish_index(made.kind, key, members, _index_sidecar(task, cost, metrics, **more))
+    return _publish(task, made.kind, key, draft, task.sidecar(cost, metrics, **more))
+
+
+def _new_member(task: StepTask, kind: str, index_key: str, member: Member, cost: Cost) -> Member:
+    """Publish a member that was made for this index; one that exists already is only listed."""
+    if member.path is None:
+        return member
+    key = content_key({"index": index_key, "member": member.row["name"]})
+    product = _publish(task, kind, key, member.path, task.sidecar(cost, member.row))
+    return Member(member.row, product=product)
+
+
+def _index_sidecar(task: StepTask, cost: Cost, metrics: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return task.sidecar(cost, metrics, index=True, **more)
+
+
+def _reusable(task: StepTask, kind: str, key: str) -> Product | None:
+    """What the run may take from the store instead of computing.
+
+    Raises
+    ------
+    ProductMissing
+        If the run may compute nothing.
+    """
+    reuse = task.run.request["reuse"]
+    if reuse == "rebuild":
+        return None
+    found = task.run.store.find(kind, key)
+    if found is None and reuse == "only":
+        raise ProductMissing(
+            f"no {kind} for the step {task.step.name!r} is in the store (key {key}), and reuse: only forbids making it; "
+            "use reuse: use"
+        )
+    return found
+
+
+def _publish(task: StepTask, kind: str, key: str, path: Path, sidecar: Mapping[str, Any]) -> Product:
+    """Publish a payload.
+
+    Raises
+    ------
+    ProductError
+        If another payload has this key already: the same input gave other bytes.
+    """
+    make_reproducible(path)
+    digest = file_sha256(path)
+    product = task.run.store.publish(kind, key, path, sidecar)
+    if product.path is None or product.sidecar["payload"]["sha256"] != digest:
+        raise ProductError(
+            f"{product.uri} was published with other bytes for the same input; it stays as it is. "
+            "Find out what differs (host, library build) and report it"
+        )
+    return product

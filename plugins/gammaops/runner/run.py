@@ -1,0 +1,166 @@
+"""One execution of an analysis: its frozen config, what was asked for, and where it is written."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gammaops.config import AnalysisConfig, parse_config, project_root
+from gammaops.plan import Plan, make_plan
+from gammaops.products import ProductStore, RunFolder
+from gammaops.steps.base import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["REUSE", "Provenance", "Run", "begin"]
+
+REUSE = ("use", "rebuild", "only")
+FROZEN_HEADER = "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which task of which run is asking; all empty on the command line."""
+
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = -1
+    try_number: int = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its tasks see it.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Where it is written.
+    config : AnalysisConfig
+        The config as it was when the run started, run parameters included.
+    request : mapping
+        What was asked for: ``scope``, ``reuse``, ``steps``, ``params``, ``name``, who asked, code versions.
+    """
+
+    folder: RunFolder
+    config: AnalysisConfig
+    request: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, uri: str) -> Run:
+        """The run whose frozen ``config.yaml`` is at this product path."""
+        return _open(uri)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The steps of this run: all of the config's, or those that were chosen and what they need."""
+        plan = make_plan(self.config)
+        chosen = self.request["steps"]
+        if not chosen:
+            return plan
+        wanted = plan.upstream_closure(chosen)
+        return Plan(plan.analysis, tuple(step for step in plan.steps if step.name in wanted))
+
+    @property
+    def scope(self) -> Scope:
+        """Which observations it takes."""
+        scope = self.request["scope"]
+        return Scope(**{**scope, "nights": tuple(scope["nights"]), "obs_ids": tuple(scope["obs_ids"])})
+
+    @property
+    def store(self) -> ProductStore:
+        """Where its products are."""
+        return self.folder.store
+
+    @property
+    def uri(self) -> str:
+        """Product path of its frozen config."""
+        return self.folder.uri_of("config.yaml")
+
+
+@cache
+def _open(uri: str) -> Run:
+    path = ProductStore("/").local(uri)
+    store = ProductStore(path.parents[4])
+    folder = RunFolder(store, path.parent)
+    request = folder.read_json("request.json")
+    config = parse_config(path.read_text(encoding="utf-8"), name=request["analysis"], source=str(path))
+    return Run(folder, config, request)
+
+
+def begin(
+    config: AnalysisConfig,
+    store: ProductStore,
+    scope: Scope,
+    *,
+    name: str,
+    reuse: str = "use",
+    steps: tuple[str, ...] = (),
+    params: Mapping[str, Any] | None = None,
+    who: Provenance | None = None,
+) -> str:
+    """Freeze a config for a new execution of the run called `name`.
+
+    Parameters
+    ----------
+    config : AnalysisConfig
+        The effective config, run parameters merged in already.
+    store : ProductStore
+        Where everything goes.
+    scope : Scope
+        Which observations the run takes.
+    name : str
+        The run's label, or Airflow's run_id; a further execution of the same run gets the next version.
+    reuse : {"use", "rebuild", "only"}
+        Take products that exist; make them again; or refuse to make any.
+    steps : tuple of str
+        Names of steps to run, with what they need; empty: all.
+    params : mapping, optional
+        Run parameters as given, for the record.
+    who : Provenance, optional
+        The task that begins the run.
+
+    Returns
+    -------
+    str
+        Product path of the frozen ``config.yaml``.
+    """
+    folder = RunFolder.new(store, config.name, name)
+    request = {
+        "analysis": config.name,
+        "name": name,
+        "scope": asdict(scope),
+        "reuse": reuse,
+        "steps": list(steps),
+        "params": dict(params or {}),
+        "who": asdict(who or Provenance()),
+        "config_digest": config.digest,
+        "code": _code_version(),
+    }
+    folder.create_json("request.json", request)
+    text = FROZEN_HEADER + yaml.safe_dump(dict(config.document), sort_keys=False, allow_unicode=True)
+    folder.create("config.yaml", text.encode())
+    return folder.uri_of("config.yaml")
+
+
+@cache
+def _code_version() -> dict[str, str]:
+    """Version of this package, and the git revision of the project where it lies in a checkout."""
+    try:
+        package = version("gammaops")
+    except PackageNotFoundError:
+        package = "not installed"
+    command = ["git", "-C", str(project_root()), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no user input in it
+        revision = answer.stdout.strip()
+    except FileNotFoundError:
+        revision = ""
+    return {"gammaops": package, "git": revision}

@@ -1,0 +1,38 @@
+"""The runner's door to science: what is imported from there, and only when a step runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gammaops.steps import load_science
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gammaops.products import Product
+
+__all__ = ["make_reproducible", "read_rows", "render_report", "write_rows"]
+
+
+def make_reproducible(path: Path) -> None:
+    """Take out of a payload what records the moment of writing."""
+    import_module("gammaops.physics.reproducible").make_reproducible(path)
+
+
+def read_rows(path: Path) -> Sequence[dict[str, Any]]:
+    """The rows of a table that a fan-out maps over."""
+    rows: Sequence[dict[str, Any]] = import_module("gammaops.physics.tables").read_rows(path)
+    return rows
+
+
+def write_rows(table: Any, path: Path) -> None:
+    """Write a table that a fan-out maps over."""
+    import_module("gammaops.physics.tables").write_rows(table, path)
+
+
+def render_report(record: Mapping[str, Any], products: Mapping[str, Product]) -> str:
+    """The report of a run as one HTML page."""
+    page: str = load_science("report").render(record, products)
+    return page

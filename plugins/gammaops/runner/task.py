@@ -1,0 +1,192 @@
+"""One step, ready to run: its science, inputs and config, and what goes into its keys and sidecars."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gammaops.config import resolve_data_path
+from gammaops.errors import ProductMissing
+from gammaops.products import file_sha256, science_versions
+from gammaops.steps import load_science
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from gammaops.plan import PlannedStep, Source
+    from gammaops.products import Product
+    from gammaops.runner.run import Provenance, Run
+
+__all__ = ["Cost", "StepTask"]
+
+
+@dataclass
+class Cost:
+    """What a computation took: CPU seconds of this process, and its peak memory in megabytes."""
+
+    cpu_seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Fill in a `Cost` when the block ends."""
+    cost, begin = Cost(), time.process_time()
+    yield cost
+    cost.cpu_seconds = round(time.process_time() - begin, 3)
+    cost.peak_memory_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1)
+
+
+@dataclass(frozen=True)
+class StepTask:
+    """A planned step of a run with its inputs open.
+
+    Parameters
+    ----------
+    run : Run
+    step : PlannedStep
+    inputs : mapping of str to tuple of Product
+        By role, in the order in which the plan names them.
+    config : mapping
+        The step's effective blocks; files and folders are absolute paths.
+    files : mapping of str to str
+        SHA-256 of each input file by its dotted config key.
+    who : Provenance
+    """
+
+    run: Run
+    step: PlannedStep
+    inputs: Mapping[str, tuple[Product, ...]]
+    config: Mapping[str, Any]
+    who: Provenance
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provenance) -> StepTask:
+        """Open a step's inputs and resolve its files.
+
+        Raises
+        ------
+        ConfigError
+            If a file of the config is absent or outside the allowed roots.
+        ProductMissing
+            If an input was not made.
+        """
+        step = run.plan[name]
+        opened = {
+            role: tuple(_open_input(run, path, source) for path, source in zip(inputs.get(role, ()), sources, strict=True))
+            for role, sources in step.inputs.items()
+        }
+        config, files = _resolved(run, step)
+        return cls(run, step, opened, config, who, files)
+
+    @property
+    def science(self) -> ModuleType:
+        """The step type's science module."""
+        return load_science(self.step.spec.tag)
+
+    def prepared(self) -> Any:
+        """Makers and estimators of this step's config."""
+        return self.science.prepare(self.config)
+
+    def ingredients(self, output: str, **more: Any) -> dict[str, Any]:
+        """Everything that the bytes of an output depend on."""
+        return {
+            "tag": self.step.spec.tag,
+            "version": self.step.spec.version,
+            "output": output,
+            "config": self._key_blocks(),
+            "files": dict(self.files),
+            "inputs": {role: [product.digest for product in products] for role, products in self.inputs.items()},
+            "packages": dict(science_versions()),
+            **more,
+        }
+
+    def sidecar(self, cost: Cost, metrics: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """What is needed to make a product again, and what it took."""
+        store = self.run.store
+        return {
+            "step": {"name": self.step.name, "tag": self.step.spec.tag, "version": self.step.spec.version},
+            "analysis": self.run.config.name,
+            "run": self.run.folder.relative,
+            "config": self._key_blocks(),
+            "files": dict(self.files),
+            "inputs": {
+                role: [
+                    {"path": store.local(product.uri).relative_to(store.root).as_posix(), "digest": product.digest}
+                    for product in products
+                ]
+                for role, products in self.inputs.items()
+            },
+            "packages": dict(science_versions()),
+            "code": self.run.request["code"],
+            "who": asdict(self.who),
+            "host": socket.gethostname(),
+            "cpu_seconds": cost.cpu_seconds,
+            "peak_memory_mb": cost.peak_memory_mb,
+            "metrics": dict(metrics or {}),
+            **more,
+        }
+
+    def _key_blocks(self) -> dict[str, Any]:
+        """The blocks that enter the key, without the paths of files and folders."""
+        spec = self.step.spec
+        blocks = deepcopy({block: self._given.get(block) for block in spec.reads})
+        for dotted in (*spec.files, *spec.folders):
+            _put(blocks, dotted, None)
+        return blocks
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        config = self.run.config
+        return config.blocks(next(step for step in config.steps if step.name == self.step.name))
+
+
+def _open_input(run: Run, path: str, source: Source) -> Product:
+    if not path:
+        raise ProductMissing(f"the step {source.step!r} made no product; look at why it did not")
+    product = run.store.open(path)
+    if product.kind != "outputs":
+        return product
+    return next(member for member in product.members if member.row["name"] == source.output)
+
+
+def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, str]]:
+    """The step's blocks with absolute paths, and the SHA-256 of each file."""
+    config = run.config
+    blocks = deepcopy(dict(config.blocks(next(given for given in config.steps if given.name == step.name))))
+    files = {}
+    for dotted in (*step.spec.files, *step.spec.folders):
+        value = _get(blocks, dotted)
+        if value is None:
+            continue
+        path: Path = resolve_data_path(value, dotted)
+        _put(blocks, dotted, str(path))
+        if dotted in step.spec.files:
+            files[dotted] = file_sha256(path)
+    return blocks, files
+
+
+def _get(blocks: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = blocks
+    for word in dotted.split("."):
+        value = value.get(word) if value else None
+    return value
+
+
+def _put(blocks: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    place: Any = blocks
+    for word in parents:
+        place = place.get(word)
+        if not place:
+            return
+    if last in place:
+        place[last] = value

@@ -1,0 +1,202 @@
+"""The tasks of a step: split, run a part, collect; or the one task of a step without fan-out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gammaops.errors import NoWorkFound, ProductMissing
+from gammaops.products import Member, content_key, rows_of, with_rows
+from gammaops.runner.failures import noting_failure
+from gammaops.runner.publishing import outputs_product, part_product, rows_product
+from gammaops.runner.science import read_rows
+from gammaops.runner.task import Cost, StepTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gammaops.products import Product
+    from gammaops.runner.run import Provenance, Run
+    from gammaops.steps.base import Fan
+
+__all__ = ["Outcome", "collect", "parts_by_label", "rows_at", "run_part", "run_task", "split"]
+
+MAX_MAPPED = 1024
+OUTCOMES = "outcomes"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mapped task leaves: the path of its product, and what the UI calls the task."""
+
+    path: str
+    label: str
+
+
+def run_task(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provenance) -> str:
+    """Run a step without fan-out.
+
+    Returns
+    -------
+    str
+        Path of its product; of an index of kind ``outputs`` where the step type makes several.
+
+    Raises
+    ------
+    NoWorkFound, AlgorithmError, ProductError
+        See `gammaops.errors`.
+    """
+    with noting_failure(run, name, who):
+        task = StepTask.load(run, name, inputs, who)
+        return outputs_product(task, lambda out: task.science.run(task.prepared(), task.inputs, out)).uri
+
+
+def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provenance) -> list[str]:
+    """Make the table of a fan-out's rows.
+
+    Returns
+    -------
+    list of str
+        One path per mapped task, at most 1,024: the table's with the rows that the task takes. Where no row is to be taken,
+        one path that names no row, so that the table is known to those who come after.
+    """
+    with noting_failure(run, name, who):
+        task = StepTask.load(run, name, inputs, who)
+        table = task.science.split(task.prepared(), task.inputs, run.scope)
+        uri = rows_product(task, _fan(task), table).uri
+        selected = [index for index, status in enumerate(table["status"]) if status == "selected"]
+        size = _chunk_size(run, len(selected)) if task.step.parallel else len(selected) or 1
+        chunks = [selected[first : first + size] for first in range(0, len(selected), size)]
+        return [with_rows(uri, range(chunk[0], chunk[-1] + 1)) for chunk in chunks] or [with_rows(uri, range(0))]
+
+
+def _fan(task: StepTask) -> Fan:
+    fan = task.step.spec.fan_out
+    if fan is None:
+        raise TypeError(f"the step type {task.step.spec.tag!r} does not fan out")
+    return fan
+
+
+def _chunk_size(run: Run, rows: int) -> int:
+    """Rows per mapped task: as configured, but never more tasks than Airflow maps."""
+    wanted = (run.config.dag or {}).get("observations_per_task", "auto")
+    least = -(-rows // MAX_MAPPED) or 1
+    return max(least, 1 if wanted in ("auto", None) else int(wanted))
+
+
+def run_part(run: Run, name: str, inputs: Mapping[str, Sequence[str]], fragment: str, who: Provenance) -> Outcome:
+    """Run the rows that a product path names; a bad observation is an outcome, not an error.
+
+    Raises
+    ------
+    OSError, AlgorithmError, ProductError
+        For what is not the fault of the data.
+    """
+    with noting_failure(run, name, who) as note:
+        task = StepTask.load(run, name, inputs, who)
+        fan = _fan(task)
+        uri, indices = rows_of(fragment)
+        rows = rows_at(run, uri)
+        chosen = [rows[index] for index in indices if rows[index]["status"] == "selected"]
+        note.labels = [row["label"] for row in chosen]
+        if not chosen:
+            return Outcome(_nothing(task, fan, uri).uri, f"no {fan.over}")
+        prepared = task.prepared()
+        products = [part_product(task, fan, prepared, row) for row in chosen]
+        if len(products) == 1:
+            return Outcome(products[0].uri, _label(note.labels[0], products[0]))
+        return _chunk_outcome(task, note.labels, products)
+
+
+def _label(label: str, product: Product) -> str:
+    return label if product.status == "ok" else f"{label} {product.status}: {product.sidecar['reason_class']}"
+
+
+def _chunk_outcome(task: StepTask, labels: Sequence[str], products: Sequence[Product]) -> Outcome:
+    bad = sum(product.status != "ok" for product in products)
+    label = f"{labels[0]}…{labels[-1]} ({len(labels)}{f', {bad} not usable' if bad else ''})"
+    members = [Member({"name": name}, product=product) for name, product in zip(labels, products, strict=True)]
+    key = content_key({"outcomes": [product.key for product in products]})
+    index = task.run.store.publish_index(OUTCOMES, key, members, task.sidecar(Cost(), index=True))
+    return Outcome(index.uri, label)
+
+
+def rows_at(run: Run, uri: str) -> Sequence[Mapping[str, Any]]:
+    """The rows of the table at a product path.
+
+    Raises
+    ------
+    ProductMissing
+        If it is not a table.
+    """
+    table = run.store.open(uri)
+    if table.path is None:
+        raise ProductMissing(f"{uri} is not a table of rows")
+    return read_rows(table.path)
+
+
+def _nothing(task: StepTask, fan: Fan, uri: str) -> Product:
+    """The outcome of a mapped task that has no row to take."""
+    key = content_key({"nothing": task.run.store.local(uri).name})
+    sidecar = task.sidecar(Cost(), reason_class="no-work", reason=f"none of the {fan.over} was selected")
+    return task.run.store.publish_outcome(fan.part.kind, key, "no_work", sidecar)
+
+
+def parts_by_label(run: Run, paths: Sequence[str]) -> dict[str, Product]:
+    """The products of the rows, by label, from what the mapped tasks returned."""
+    return {product.sidecar["item"]["label"]: product for product in _parts(run, paths)}
+
+
+def _parts(run: Run, paths: Sequence[str]) -> Iterator[Product]:
+    for path in paths:
+        product = run.store.open(path)
+        candidates = product.members if product.kind == OUTCOMES else (product,)
+        yield from (part for part in candidates if "item" in part.sidecar)
+
+
+def collect(
+    run: Run,
+    name: str,
+    inputs: Mapping[str, Sequence[str]],
+    fragments: Sequence[str],
+    parts: Sequence[str],
+    who: Provenance,
+) -> str:
+    """Join the parts of a fan-out, in the order of the table's rows.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+        The step.
+    inputs : mapping
+        Paths of the step's inputs by role.
+    fragments : sequence of str
+        What `split` returned.
+    parts : sequence of str
+        What the mapped tasks returned; those of tasks that failed are absent.
+    who : Provenance
+
+    Returns
+    -------
+    str
+        Path of the step's product.
+
+    Raises
+    ------
+    NoWorkFound
+        If no part can be used.
+    """
+    with noting_failure(run, name, who):
+        task = StepTask.load(run, name, inputs, who)
+        rows = rows_at(run, rows_of(fragments[0])[0])
+        by_label = parts_by_label(run, parts)
+        present = [by_label[row["label"]] for row in rows if row["label"] in by_label]
+        usable = [product for product in present if product.status == "ok"]
+        if not usable:
+            raise NoWorkFound(f"none of the {len(rows)} {_fan(task).over} can be used")
+        digests = [[product.sidecar["item"]["label"], product.digest] for product in usable]
+        product = outputs_product(
+            task, lambda out: task.science.collect(task.prepared(), task.inputs, out, usable), parts=digests
+        )
+        return product.uri
