@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gammaops.steps import step_specs, tag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ROOT / "plugins" / "gammaops" / "steps"
@@ -38,13 +42,16 @@ def test_ports_and_config_keys_are_documented(tag: str):
     spec = step_specs()[tag]
     assert all(port.doc for port in spec.consumes.values())
     assert all(output.doc for output in spec.produces.values())
-    undocumented = [
-        f"{block}.{key}"
-        for block, schema in spec.schema.items()
-        for key, rules in schema.items()
-        if not rules.get("meta", {}).get("doc")
-    ]
-    assert undocumented == []
+    assert _undocumented({"schema": spec.schema}) == []
+
+
+def _undocumented(rules: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted paths of keys without a sentence for people."""
+    missing = []
+    for name, rule in rules.get("schema", {}).items():
+        missing += [] if rule.get("meta", {}).get("doc") else [f"{prefix}{name}"]
+        missing += _undocumented(rule, f"{prefix}{name}.")
+    return missing
 
 
 def test_the_designed_steps_exist():

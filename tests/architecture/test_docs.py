@@ -1,0 +1,66 @@
+"""The documentation agrees with the code and with itself."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changes").glob("*.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path):
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_reference_is_what_the_code_says():
+    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
+    folder = ROOT / "docs" / "reference"
+    written = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    assert written == dict(pages), "run `make docs`"
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_decisions_are_numbered_without_gaps_and_listed():
+    folder = ROOT / "docs" / "adr"
+    pages = sorted(path.name for path in folder.glob("0*.md"))
+    assert [page[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    listed = LINK.findall((folder / "README.md").read_text(encoding="utf-8"))
+    assert listed == pages
+
+
+def test_every_make_target_explains_itself():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = set(re.findall(r"^\.PHONY: (\S+)$", text, flags=re.MULTILINE))
+    explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, flags=re.MULTILINE))
+    assert phony == explained
+    assert phony >= {
+        "setup",
+        "demo",
+        "test",
+        "test-slow",
+        "lint",
+        "check-configs",
+        "up",
+        "down",
+        "clean",
+        "bench",
+        "docs",
+    }
+
+
+def test_changelog_fragments_have_a_known_type():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"]
+    known = {kind["directory"] for kind in settings["type"]}
+    fragments = [path.name for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
+    assert [name for name in fragments if name.split(".")[-2] not in known or not name.endswith(".md")] == []
