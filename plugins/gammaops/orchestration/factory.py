@@ -1,0 +1,225 @@
+"""From a config to an Airflow DAG.
+
+    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late ─ late_run [mapped] ─ verdict
+           └─ …                                                        └─ …
+
+Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, TaskGroup
+
+from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
+from gammaops.orchestration.operators import (
+    ConfigErrorOperator,
+    ReportOperator,
+    StartOperator,
+    VerdictOperator,
+    operator_class,
+)
+from gammaops.orchestration.parameters import run_params
+from gammaops.orchestration.policies import FIRST_DELAY, LONGEST_DELAY, RETRY_POLICY
+from gammaops.orchestration.tasks import START, StepTasks
+from gammaops.orchestration.timetable import product_asset, schedule_of
+from gammaops.plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import BaseOperator
+
+    from gammaops.config import AnalysisConfig
+    from gammaops.errors import ConfigError
+    from gammaops.plan import PlannedStep
+
+__all__ = ["build_dag", "build_tombstone"]
+
+MAX_ACTIVE_RUNS = 4
+REDUCTION_ROLES = ("select", "reduce")
+OTHER_ROLES = ("split", "run")
+
+
+def build_dag(config: AnalysisConfig) -> DAG:
+    """The DAG of an analysis.
+
+    Raises
+    ------
+    ConfigError
+        If its steps cannot be wired; everything else was checked when the config was read.
+    """
+    plan = make_plan(config)
+    settings = config.dag or {}
+    schedule = schedule_of(config)
+    with DAG(
+        dag_id=config.name,
+        description=config.document.get("description") or "",
+        schedule=schedule,
+        start_date=_start_date(settings),
+        catchup=bool(settings.get("catchup")),
+        max_active_runs=MAX_ACTIVE_RUNS,
+        max_active_tasks=int(settings.get("max_active_tasks") or 16),
+        params=run_params([step.name for step in plan.steps]),
+        tags=sorted({"gammaops", *(settings.get("tags") or ())}),
+        doc_md=_documentation(config, schedule is not None),
+        auto_register=False,
+    ) as dag:
+        common = _common(int(settings.get("retries") or 0))
+        start = StartOperator(task_id=START, analysis=config, **common)
+        tasks = _add_steps(config, plan.steps, start, common)
+        _add_end(config, start, tasks, common)
+    return dag
+
+
+def build_tombstone(name: str, error: ConfigError) -> DAG:
+    """The DAG of a broken config: unscheduled, with the errors in its docs, failing with them when it is triggered."""
+    problems = str(error)
+    fence = _fence(problems)
+    with DAG(
+        dag_id=name,
+        description="The config is broken: see the docs of this DAG.",
+        schedule=None,
+        tags=["config-error", "gammaops"],
+        doc_md=f"# The config of this analysis is broken\n\nNothing runs until it is mended.\n\n{fence}text\n{problems}\n{fence}\n",
+        auto_register=False,
+    ) as dag:
+        ConfigErrorOperator(task_id="config_error", problems=problems, retries=0)
+    return dag
+
+
+def _common(retries: int) -> dict[str, Any]:
+    """Retries of every task, by who must act (see `policies`)."""
+    return {
+        "retries": retries,
+        "retry_delay": FIRST_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": LONGEST_DELAY,
+        "retry_policy": RETRY_POLICY,
+    }
+
+
+def _start_date(settings: Mapping[str, Any]) -> datetime | None:
+    start = settings.get("start")
+    return datetime.fromisoformat(f"{str(start)[:10]}T00:00:00+00:00") if start else None
+
+
+def _fence(text: str) -> str:
+    """A Markdown fence that `text` cannot end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * max(3, longest + 1)
+
+
+def _documentation(config: AnalysisConfig, scheduled: bool) -> str:
+    """The config itself: an edit makes a new version of the DAG, and the UI shows it."""
+    fence = _fence(config.text)
+    note = "" if scheduled else "Started by hand: choose nights or observations with the parameters (it cannot be backfilled).\n\n"
+    return f"{note}Config `{config.digest}`:\n\n{fence}yaml\n{config.text.rstrip()}\n{fence}\n"
+
+
+def _add_steps(
+    config: AnalysisConfig, steps: Sequence[PlannedStep], start: BaseOperator, common: Mapping[str, Any]
+) -> dict[str, tuple[StepTasks, BaseOperator]]:
+    """Tasks of all steps: ids, and the operator that publishes the product, by step name."""
+    made: dict[str, tuple[StepTasks, BaseOperator]] = {}
+    for step in steps:
+        sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
+        outlets = [product_asset(config.name, product) for product in step.products.values()]
+        arguments = {**common, "doc_md": step.spec.doc}
+        build = _add_fan_out if step.spec.fan_out else _add_task
+        made[step.name] = build(step, start, sources, outlets, arguments)
+    return made
+
+
+Sources = "Mapping[str, Sequence[tuple[StepTasks, BaseOperator]]]"
+
+
+def _add_task(
+    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+) -> tuple[StepTasks, BaseOperator]:
+    task = operator_class(step.spec.tag)(
+        task_id=step.group_id,
+        role="task",
+        step=step.name,
+        inputs=_inputs(sources),
+        outlets=outlets,
+        trigger_rule="none_failed",
+        **arguments,
+    )
+    start >> task
+    return StepTasks(step.name, task.task_id), task
+
+
+def _add_fan_out(
+    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+) -> tuple[StepTasks, BaseOperator]:
+    split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
+    operator = operator_class(step.spec.tag)
+    inputs = _inputs(sources)
+    with TaskGroup(step.group_id, tooltip=step.spec.doc):
+        split = operator(
+            task_id=split_id, role="split", step=step.name, inputs=inputs, trigger_rule="none_failed", **arguments
+        )
+        parts = (
+            operator_class(step.spec.tag, mapped=True)
+            .partial(
+                task_id=parts_id,
+                role="run",
+                step=step.name,
+                sources={role: [ids.product for ids, _ in found] for role, found in sources.items()},
+                map_index_template="{{ outcome }}",
+                **arguments,
+            )
+            .expand(fragment=split.output)
+        )
+        collect = operator(
+            task_id="collect",
+            role="collect",
+            step=step.name,
+            inputs={**inputs, "fragments": split.output, "parts": parts.output},
+            outlets=outlets,
+            trigger_rule="all_done",
+            **arguments,
+        )
+    start >> split
+    return StepTasks(step.name, collect.task_id, split.task_id, parts.task_id), collect
+
+
+def _inputs(sources: Sources) -> dict[str, Any]:
+    """References to the products that a step reads."""
+    return {"consumed": {role: [task.output for _, task in found] for role, found in sources.items()}}
+
+
+def _add_end(
+    config: AnalysisConfig,
+    start: BaseOperator,
+    made: Mapping[str, tuple[StepTasks, BaseOperator]],
+    common: Mapping[str, Any],
+) -> None:
+    """Report, late nights and verdict."""
+    tasks = [ids for ids, _ in made.values()]
+    report = ReportOperator(
+        task_id="report",
+        tasks=tasks,
+        inputs={"products": [task.output for _, task in made.values()]},
+        trigger_rule="all_done",
+        **common,
+    )
+    verdict = VerdictOperator(
+        task_id="verdict", tasks=tasks, inputs={"report": report.output}, trigger_rule="all_done", **common
+    )
+    if not made:
+        start >> report
+    if (config.dag or {}).get("lookback") and config.site is not None and (config.dag or {}).get("schedule"):
+        longitude = float(config.site["lon_deg"])
+        late = LateNightsOperator(
+            task_id="late", longitude_deg=longitude, limit=MAX_ACTIVE_RUNS, trigger_rule="all_done", **common
+        )
+        runs = LateRunOperator.partial(task_id="late_run", map_index_template="{{ outcome }}", **common).expand(
+            row=late.output
+        )
+        report >> late
+        runs >> verdict

@@ -1,0 +1,262 @@
+"""Operators: one class per step type, made from its spec, and those that every DAG has.
+
+Each is a thin `execute` around the runner. Their template fields hold nothing but references to other tasks' outputs; those
+that are mapped have none at all, because whatever is mapped over would be rendered there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from gammaops.orchestration.parameters import refuse_unknown, run_scope
+from gammaops.orchestration.tasks import StepTasks, gathered, opened_run, paths, pulled, skipping, who_asks
+from gammaops.steps import step_specs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from gammaops.config import AnalysisConfig
+    from gammaops.runner import Run
+
+__all__ = [
+    "ConfigErrorOperator",
+    "MappedStepOperator",
+    "ReportOperator",
+    "StartOperator",
+    "StepOperator",
+    "VerdictOperator",
+    "operator_class",
+]
+
+
+class StartOperator(BaseOperator):
+    """Freezes the effective config of a run, and with it which observations the run takes."""
+
+    ui_color = "#e8eef7"
+
+    def __init__(self, *, analysis: AnalysisConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.analysis = analysis
+
+    def execute(self, context: Context) -> str:
+        """Returns the product path of the frozen config."""
+        from gammaops.products import ProductStore
+        from gammaops.runner import begin
+
+        params = context["params"]
+        refuse_unknown({*params, *(context["dag_run"].conf or {})})
+        config = self.analysis.with_params({"config": params.get("config") or {}})
+        return begin(
+            config,
+            ProductStore.default(),
+            run_scope(config, context),
+            name=params.get("label") or context["run_id"],
+            reuse=params["reuse"],
+            steps=tuple(params.get("steps") or ()),
+            params={name: value for name, value in params.items() if value not in (None, {}, [])},
+            who=who_asks(context),
+        )
+
+
+class StepOperator(BaseOperator):
+    """A task of a step: ``role`` is ``task``, or ``split`` and ``collect`` of a step that fans out.
+
+    Parameters
+    ----------
+    role : str
+        Which part of the step's work it does.
+    step : str
+        Name of the step.
+    inputs : mapping
+        ``consumed``: outputs of other tasks by role of the step type; for ``collect`` also ``fragments`` and ``parts``.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    ui_color = "#dcebdc"
+
+    def __init__(self, *, role: str, step: str, inputs: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.role = role
+        self.step = step
+        self.inputs = inputs
+
+    def execute(self, context: Context) -> str | list[str]:
+        """Returns product paths: of the product, or of the rows to map over."""
+        run = opened_run(context)
+        _skip_unless_chosen(run, self.step)
+        with skipping():
+            result = self._roles[self.role](self, run, context)
+        self._announce(run, context, result)
+        return result
+
+    def _split(self, run: Run, context: Context) -> list[str]:
+        from gammaops.runner import split
+
+        return split(run, self.step, self._consumed(), who_asks(context))
+
+    def _collect(self, run: Run, context: Context) -> str:
+        from gammaops.runner import collect
+
+        fragments = paths(self.inputs["fragments"])
+        if not fragments:
+            raise AirflowSkipException("its rows were never listed; see the log of the task before the mapped one")
+        return collect(run, self.step, self._consumed(), fragments, paths(self.inputs["parts"]), who_asks(context))
+
+    def _task(self, run: Run, context: Context) -> str:
+        from gammaops.runner import run_task
+
+        return run_task(run, self.step, self._consumed(), who_asks(context))
+
+    _roles: ClassVar[Mapping[str, Callable[..., Any]]] = {"split": _split, "collect": _collect, "task": _task}
+
+    def _consumed(self) -> dict[str, list[str]]:
+        """Product paths by role; a source that had nothing to give is left out."""
+        found = self.inputs["consumed"]
+        return {role: [path for source in sources for path in paths(source)] for role, sources in found.items()}
+
+    def _announce(self, run: Run, context: Context, result: str | list[str]) -> None:
+        """Describe the product in the asset events of this task."""
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {
+                "nights": list(run.scope.nights),
+                "run": run.folder.relative,
+                "path": result,
+            }
+
+
+class MappedStepOperator(BaseOperator):
+    """The rows of a step that one mapped task takes.
+
+    Parameters
+    ----------
+    step : str
+        Name of the step.
+    sources : mapping
+        Ids of the tasks whose products it reads, by role of the step type.
+    fragment : str
+        Product path that names the rows.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ()
+    ui_color = "#dcebdc"
+
+    def __init__(self, *, role: str, step: str, sources: Mapping[str, Sequence[str]], fragment: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.role = role
+        self.step = step
+        self.sources = sources
+        self.fragment = fragment
+
+    def execute(self, context: Context) -> str:
+        """Returns the product path of the rows' outcome, and labels the task with it in the UI."""
+        from gammaops.runner import run_part
+
+        run = opened_run(context)
+        _skip_unless_chosen(run, self.step)
+        inputs = {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in self.sources.items()}
+        with skipping():
+            outcome = run_part(run, self.step, inputs, self.fragment, who_asks(context))
+        context["outcome"] = outcome.label  # type: ignore[typeddict-unknown-key]
+        return outcome.path
+
+
+class ReportOperator(BaseOperator):
+    """Writes the run's ledger and its report, also when parts of the run have failed."""
+
+    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    ui_color = "#f2ead8"
+
+    def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tasks = tuple(tasks)
+        self.inputs = inputs
+
+    def execute(self, context: Context) -> str:
+        """Returns the product path of the report."""
+        from gammaops.runner import finish
+
+        return finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
+
+
+class VerdictOperator(BaseOperator):
+    """The only leaf of every DAG: Airflow takes a run's state from it."""
+
+    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    ui_color = "#f2ead8"
+
+    def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tasks = tuple(tasks)
+        self.inputs = inputs
+
+    def execute(self, context: Context) -> None:
+        """Log the verdict.
+
+        Raises
+        ------
+        RunFailed
+            If the run is red.
+        """
+        from gammaops.errors import RunFailed
+        from gammaops.runner import verdict
+
+        try:
+            run = opened_run(context)
+        except AirflowSkipException as reason:
+            raise RunFailed(str(reason)) from reason
+        report = next(iter(paths(self.inputs["report"])), None)
+        judgement = verdict(run, gathered(context, self.tasks), report)
+        if not judgement.ok:
+            raise RunFailed(judgement.line)
+        self.log.info("%s", judgement.line)
+
+
+class ConfigErrorOperator(BaseOperator):
+    """The one task of the DAG of a broken config: it fails with what is wrong."""
+
+    ui_color = "#f4d6d2"
+
+    def __init__(self, *, problems: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.problems = problems
+
+    def execute(self, context: Context) -> None:
+        """Fail."""
+        from airflow.sdk.exceptions import AirflowFailException
+
+        raise AirflowFailException(f"the config is broken; nothing was run:\n{self.problems}")
+
+
+def _skip_unless_chosen(run: Run, step: str) -> None:
+    if step not in {planned.name for planned in run.plan.steps}:
+        raise AirflowSkipException("not among the steps that were chosen for this run, nor needed by one of them")
+
+
+@cache
+def operator_class(tag: str, *, mapped: bool = False) -> type[BaseOperator]:
+    """Operator of a step type: ``DataReductionOperator`` for ``data-reduction``.
+
+    The class for its mapped tasks is another one, ``MappedDataReductionOperator``, because it must have no template fields.
+    """
+    spec = step_specs()[tag]
+    camel = "".join(word.capitalize() for word in tag.split("-"))
+    base: type[BaseOperator] = MappedStepOperator if mapped else StepOperator
+    name = f"{'Mapped' if mapped else ''}{camel}Operator"
+    namespace = {"__doc__": spec.doc, "__module__": __name__, "custom_operator_name": f"{camel}Operator"}
+    return type(name, (base,), namespace)
+
+
+def __getattr__(name: str) -> type[BaseOperator]:
+    """Operator classes of all step types, for DAGs written by hand."""
+    for tag in step_specs():
+        for mapped in (False, True):
+            found = operator_class(tag, mapped=mapped)
+            if found.__name__ == name:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,26 @@
+"""Who must act, as Airflow's retries understand it: bad configs, data and methods never retry, infrastructure does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from gammaops import errors
+
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "RETRY_POLICY"]
+
+FIRST_DELAY = timedelta(seconds=10)
+LONGEST_DELAY = timedelta(minutes=10)
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(errors.ConfigError, RetryAction.FAIL, reason="for the author of the config or of the parameters"),
+        RetryRule(errors.DataError, RetryAction.FAIL, reason="the data are bad; another try reads the same"),
+        RetryRule(errors.AlgorithmError, RetryAction.FAIL, reason="for the scientist: the method failed on these data"),
+        RetryRule(errors.ProductError, RetryAction.FAIL, reason="for whoever runs the store"),
+        RetryRule(errors.RunFailed, RetryAction.FAIL, reason="the verdict of the run"),
+        RetryRule([OSError, TimeoutError], RetryAction.RETRY, reason="infrastructure"),
+    ]
+)
+"""The error tree of `gammaops.errors`, declared once. What no rule names follows the task's own retries."""

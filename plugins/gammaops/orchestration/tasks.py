@@ -1,0 +1,97 @@
+"""What operators have in common: where their inputs come from, and how Airflow hears of an outcome."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from gammaops.errors import NoWorkFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from gammaops.runner import Provenance, Run
+
+__all__ = ["START", "StepTasks", "gathered", "opened_run", "paths", "pulled", "skipping", "who_asks"]
+
+START = "start"
+
+
+@dataclass(frozen=True)
+class StepTasks:
+    """The tasks of one step: ids of what splits it, of what runs its rows, and of what publishes its product.
+
+    The first two are empty for a step without fan-out.
+    """
+
+    step: str
+    product: str
+    split: str = ""
+    parts: str = ""
+
+
+def paths(value: Any) -> list[str]:
+    """Product paths out of an XCom value: one, several, the lazy sequence of a mapped task, or nothing.
+
+    The slice asks for a lazy sequence in one request; iterating it would take one for each item.
+    """
+    if value is None:
+        return []
+    found = [value] if isinstance(value, str) else value[:]
+    return [path for path in found if path]
+
+
+def pulled(context: Context, task_id: str) -> list[str]:
+    """Product paths that a task of this run has returned."""
+    return paths(context["ti"].xcom_pull(task_ids=task_id)) if task_id else []
+
+
+def opened_run(context: Context) -> Run:
+    """The run that the first task has frozen.
+
+    Raises
+    ------
+    AirflowSkipException
+        If there is none, because the first task failed; that is its fault, and the verdict says so.
+    """
+    from gammaops.runner import Run
+
+    uris = pulled(context, START)
+    if not uris:
+        raise AirflowSkipException("the run did not start; see the log of the task 'start'")
+    return Run.open(uris[0])
+
+
+def gathered(context: Context, tasks: Sequence[StepTasks]) -> Mapping[str, Mapping[str, Any]]:
+    """What every task of every step has left, as the runner wants it."""
+    return {
+        each.step: {
+            "fragments": pulled(context, each.split),
+            "parts": pulled(context, each.parts),
+            "product": next(iter(pulled(context, each.product)), None),
+        }
+        for each in tasks
+    }
+
+
+def who_asks(context: Context) -> Provenance:
+    """Which task of which run a product is made by."""
+    from gammaops.runner import Provenance
+
+    ti = context["ti"]
+    index = -1 if ti.map_index is None else ti.map_index
+    return Provenance(ti.dag_id, ti.run_id, ti.task_id, index, ti.try_number)
+
+
+@contextmanager
+def skipping() -> Iterator[None]:
+    """"Nothing to do" is a good outcome; Airflow calls it skipped."""
+    try:
+        yield
+    except NoWorkFound as reason:
+        raise AirflowSkipException(str(reason)) from reason
