@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,11 @@ NOTE = "<!-- Written by docs/generate.py from the code; run `make docs` instead 
 KINDS = {"time": "time, UTC", "times": "time or times, UTC", "path": "path", "integers": "integers"}
 
 
-def main() -> None:
-    """Write one page per step type and the index."""
-    REFERENCE.mkdir(exist_ok=True)
+def main(folder: Path) -> None:
+    """Write one page per step type and the index into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     for page, text in pages().items():
-        (REFERENCE / page).write_text(text, encoding="utf-8")
+        (folder / page).write_text(text, encoding="utf-8")
 
 
 def pages() -> Mapping[str, str]:
@@ -146,4 +147,4 @@ def _doc(rule: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REFERENCE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,11 +21,16 @@ def test_links_lead_somewhere(page: Path):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_the_reference_is_what_the_code_says():
-    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
-    folder = ROOT / "docs" / "reference"
-    written = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
-    assert written == dict(pages), "run `make docs`"
+def test_the_reference_is_what_the_code_says(tmp_path: Path):
+    # In a process of its own: other tests bring step types that no user has.
+    command = [sys.executable, "docs/generate.py", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _texts(ROOT / "docs" / "reference") == _texts(tmp_path), "run `make docs`"
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
 def test_the_readme_is_short():

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 # Distributions whose modules have another name; the packages that Airflow splits itself into come with it.
-MODULES = {"pyyaml": "yaml", "universal-pathlib": "upath", "apache-airflow": "airflow"}
+MODULES = {"pyyaml": "yaml", "apache-airflow": "airflow"}
 
 
 def _declared() -> dict[str, Requirement]:
@@ -48,7 +48,7 @@ def test_what_is_imported_is_declared():
 
 
 def test_what_is_declared_is_imported():
-    # regions and iminuit are gammapy's; regions is listed for its upper bound.
+    # regions is listed for its upper bound.
     declared = {MODULES.get(name, name) for name in _declared()} - {"regions"}
     assert declared - _imported() == set(), "take it out of requirements.txt"
 
