@@ -1,0 +1,36 @@
+"""Process settings without which gammapy would be neither reproducible nor polite; imported for its effect.
+
+One BLAS thread is set by whoever starts the process (``OMP_NUM_THREADS=1``): numpy reads it only once, before this.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import gammapy.utils.parallel as gammapy_parallel
+import gammapy.utils.pbar as gammapy_pbar
+import matplotlib as mpl
+from astropy.io.fits.verify import VerifyWarning
+from astropy.utils import iers
+
+__all__ = ["ONE_THREAD", "settle"]
+
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def settle() -> None:
+    """Take numbers and time from this process alone: no download, no child processes, no display, no progress bar."""
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
+    # The IERS table that astropy carries is part of its version; a downloaded one would change with the day.
+    iers.conf.auto_download = False
+    iers.conf.iers_degraded_accuracy = "ignore"
+    gammapy_parallel.N_JOBS_DEFAULT = 1
+    gammapy_parallel.BACKEND_DEFAULT = "multiprocessing"
+    gammapy_pbar.SHOW_PROGRESS_BAR = False
+    mpl.use("agg")
+    warnings.filterwarnings("ignore", category=VerifyWarning)
+
+
+settle()

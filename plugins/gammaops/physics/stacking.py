@@ -1,0 +1,101 @@
+"""Stacking datasets one at a time, in the order given, onto a geometry that holds them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from gammapy.datasets import MapDataset, MapDatasetOnOff
+from gammapy.maps import Map, WcsGeom
+
+from gammaops.errors import AlgorithmError
+from gammaops.physics.datasets_io import dataset_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from gammapy.maps import Geom
+
+__all__ = ["common_geoms", "empty_stack", "stack"]
+
+GEOMS = {"geom": "COUNTS", "geom_exposure": "EXPOSURE", "geom_psf": "PSF", "geom_edisp": "EDISP"}
+
+
+def stack(target: MapDataset, datasets: Iterable[MapDataset]) -> MapDataset:
+    """Add datasets to `target` in place, inside their safe masks, as `gammapy.datasets.Datasets.stack_reduce` does.
+
+    Raises
+    ------
+    AlgorithmError
+        If a dataset does not fit the geometry or has no OFF counts.
+    """
+    for dataset in datasets:
+        if isinstance(dataset, MapDatasetOnOff) and not isinstance(target, MapDatasetOnOff):
+            dataset = dataset.to_map_dataset(name=dataset.name)  # noqa: PLW2901 - the same data in another form
+        try:
+            target.stack(dataset)
+        except (ValueError, TypeError) as error:
+            raise AlgorithmError(f"{dataset.name} cannot be stacked: {error}") from error
+    return target
+
+
+def empty_stack(cls: type[MapDataset], geoms: Mapping[str, Geom], name: str) -> MapDataset:
+    """A dataset of zeros to stack onto."""
+    return cls.from_geoms(**geoms, name=name)
+
+
+def common_geoms(paths: Sequence[Path]) -> tuple[type[MapDataset], dict[str, Geom]]:
+    """The class and the geometries that hold all these datasets; only headers are read.
+
+    The datasets of a map analysis are cutouts of one grid around their pointings, so the common geometry is the part of that
+    grid that they cover together. ON/OFF and other datasets together are stacked as the latter.
+
+    Raises
+    ------
+    AlgorithmError
+        If the datasets do not lie on one grid or have different energy axes.
+    """
+    classes, geoms = set(), {}
+    for path in paths:
+        with fits.open(path) as hdus:
+            classes.add(dataset_class(hdus))
+            for role, name in GEOMS.items():
+                if name in hdus:
+                    geom = _geom(hdus, name)
+                    geoms[role] = _union(geoms[role], geom, path) if role in geoms else geom
+    plain = [cls for cls in classes if not issubclass(cls, MapDatasetOnOff)]
+    return (plain or list(classes))[0], geoms
+
+
+def _geom(hdus: fits.HDUList, name: str) -> Geom:
+    if f"{name}_REGION" in hdus:
+        return Map.from_hdulist(hdus, hdu=name, format="gadf").geom
+    return WcsGeom.from_header(hdus[name].header, hdu_bands=hdus[f"{name}_BANDS"])
+
+
+def _union(first: Geom, second: Geom, path: Path) -> Geom:
+    """The smallest geometry on the grid of `first` that holds both."""
+    if not isinstance(first, WcsGeom) or not isinstance(second, WcsGeom):
+        if first.axes != second.axes:
+            raise AlgorithmError(f"{path.name} has other energy axes than the datasets before it; stack equal axes only")
+        return first
+    if not first.is_aligned(second):
+        raise AlgorithmError(f"{path.name} lies on another grid than the datasets before it; use one geom for all")
+    shift = np.rint(first.wcs.wcs.crpix - second.wcs.wcs.crpix).astype(int)
+    first_size, second_size = np.array(_size(first)), np.array(_size(second))
+    low = np.minimum(0, shift)
+    high = np.maximum(first_size, second_size + shift)
+    if not low.any() and (high == first_size).all():
+        return first
+    wcs = first.wcs.deepcopy()
+    wcs.wcs.crpix = first.wcs.wcs.crpix - low
+    width, height = (high - low).tolist()
+    wcs.array_shape = (height, width)
+    return WcsGeom(wcs, (width, height), axes=first.axes)
+
+
+def _size(geom: WcsGeom) -> tuple[int, int]:
+    height, width = geom.data_shape[-2:]
+    return width, height

@@ -1,0 +1,114 @@
+"""Data reduction: DL3 observations to DL4 datasets, one by one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gammaops.physics.environment  # noqa: F401 - settles the process
+from gammaops.errors import NoWorkFound
+from gammaops.physics.archive import Archive
+from gammaops.physics.datasets_io import read_dataset, write_dataset
+from gammaops.physics.dl3 import hdu_rows, read_observation
+from gammaops.physics.observation_table import observation_table
+from gammaops.physics.reduction import Reduction, dataset_metrics
+from gammaops.physics.stacking import stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astropy.table import Table
+
+    from gammaops.products.base import IndexDraft, Product
+    from gammaops.steps.base import Scope
+
+__all__ = ["Prepared", "collect", "prepare", "run", "sources", "split"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The archive, what is taken from it, and the makers."""
+
+    folder: Path
+    selection: Mapping[str, Any]
+    reduction: Reduction
+    stacks: bool
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Types of IRF without which an observation is not reduced."""
+        irfs = set(self.selection["required_irf"] or ()) | self.reduction.irfs
+        return frozenset(irfs - {"events", "gti"})
+
+
+def prepare(config: Mapping[str, Any]) -> Prepared:
+    """Makers for this config; no file is opened."""
+    observations, datasets = config["observations"], config["datasets"]
+    return Prepared(Path(observations["datastore"]), observations, Reduction(datasets), bool(datasets["stack"]))
+
+
+def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:  # noqa: ARG001
+    """The observations that a run expects."""
+    archive = Archive.read(prepared.folder)
+    return observation_table(archive, prepared.selection, scope, prepared.reduction.irfs)
+
+
+def sources(prepared: Prepared, row: Mapping[str, Any]) -> list[Path]:
+    """The files that the observation's HDUs live in."""
+    return [prepared.folder / name for name in sorted({hdu.file for hdu in hdu_rows(row["hdus"])})]
+
+
+def run(
+    prepared: Prepared,
+    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001 - an observation comes from the archive
+    out: Mapping[str, Path],
+    row: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Reduce one observation; a bad one raises `gammaops.errors.DataError`."""
+    index = json.loads(row["index"])
+    observation = read_observation(prepared.folder, int(row["obs_id"]), hdu_rows(row["hdus"]), prepared.needed, index)
+    dataset = prepared.reduction.run(observation)
+    metrics = dataset_metrics(dataset, observation)
+    write_dataset(dataset, out["dataset"])
+    log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])
+    return metrics
+
+
+def collect(
+    prepared: Prepared,
+    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001 - the parts are all there is
+    out: Mapping[str, IndexDraft],
+    parts: Sequence[Product],
+) -> dict[str, Any]:
+    """List the datasets in order of obs_id, or stack them to one."""
+    parts = sorted(parts, key=lambda part: part.metrics["obs_id"])
+    if not parts:
+        raise NoWorkFound("no observation left a dataset")
+    draft = out["datasets"]
+    total = _row("stacked", parts)
+    if prepared.stacks:
+        target = prepared.reduction.empty("stacked")
+        stack(target, (read_dataset(part.path) for part in parts if part.path is not None))
+        write_dataset(target, draft.new(total))
+    else:
+        for part in parts:
+            draft.add(part, _row(part.metrics["name"], [part]))
+    counts = {key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics}
+    return {"observations": len(parts), "livetime_s": total["livetime_s"], **counts}
+
+
+def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
+    """The row of an index for what these parts become."""
+    instruments = sorted({part.metrics["instrument"] for part in parts})
+    return {
+        "name": name,
+        "obs_ids": [part.metrics["obs_id"] for part in parts],
+        "livetime_s": sum(part.metrics["livetime_s"] for part in parts),
+        "gti": [interval for part in parts for interval in part.metrics["gti"]],
+        "instrument": "+".join(instruments),
+    }
