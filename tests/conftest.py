@@ -67,10 +67,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if left_out := config.stash[_without_data]:
-        line = f"{left_out} tests deselected: they read real data, and GAMMAOPS_TEST_DATA does not say where that is"
+        line = f"deselected for want of real data: {left_out} (GAMMAOPS_TEST_DATA does not say where it is)"
         terminalreporter.write_line(line, yellow=True)
     if DATA and (skipped := _skipped(config)):
-        line = f"{skipped} tests skipped themselves, which fails the session since GAMMAOPS_TEST_DATA is set"
+        line = f"skipped: {skipped}, which fails the session since GAMMAOPS_TEST_DATA is set"
         terminalreporter.write_line(line, red=True)
 
 
