@@ -46,6 +46,7 @@ class StartOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Returns the product path of the frozen config."""
+        from gammaops.config import store_root
         from gammaops.products import ProductStore
         from gammaops.runner import begin
 
@@ -54,7 +55,7 @@ class StartOperator(BaseOperator):
         config = self.analysis.with_params({"config": params.get("config") or {}})
         return begin(
             config,
-            ProductStore.default(),
+            ProductStore(store_root()),
             run_scope(config, context),
             name=params.get("label") or context["run_id"],
             reuse=params["reuse"],

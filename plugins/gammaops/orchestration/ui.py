@@ -15,6 +15,7 @@ from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from gammaops.config import store_root
 from gammaops.errors import ProductError
 from gammaops.products import ProductStore
 
@@ -48,7 +49,7 @@ def report(dag_id: str, run_id: str) -> HTMLResponse:
     if uri is None:
         return _sentence(f"The run {run_id} has not written its report yet.")
     try:
-        store = ProductStore.default()
+        store = ProductStore(store_root())
         path = store.local(uri)
         if not path.is_relative_to(store.root / "runs" / dag_id):
             return _sentence("This run's report is not among the runs of its analysis.")

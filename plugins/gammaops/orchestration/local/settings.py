@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADMIN", "PROJECT", "UI_PORT", "airflow_environment", "free_port", "home_secrets", "project_settings"]
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[4]
 SETTINGS = PROJECT / "docker" / "settings"
 ADMIN = "admin"
 UI_PORT = 8080

@@ -59,6 +59,12 @@ class AirflowClient:
         parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
+    def cancel_backfills(self, dag_id: str) -> None:
+        """Cancel what is left of earlier backfills of a DAG; it can have one at a time."""
+        for entry in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]:
+            if entry["completed_at"] is None:
+                self._authorized("PUT", f"/backfills/{entry['id']}/cancel", None)
+
     def get(self, path: str) -> Any:
         """GET below ``/api/v2``."""
         return self._authorized("GET", path, None)

@@ -7,6 +7,7 @@ process group, and stopping means that nothing of any group is left.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import logging
 import os
 import signal
@@ -18,14 +19,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gammaops.orchestration.client import AirflowClient
-from gammaops.orchestration.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
+from gammaops.orchestration.local.client import AirflowClient
+from gammaops.orchestration.local.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-__all__ = ["LocalAirflow"]
+__all__ = ["AlreadyRunning", "LocalAirflow", "running_pid"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,24 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
 }
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
+LOCK = "running"
+
+
+class AlreadyRunning(RuntimeError):
+    """Another process has an Airflow running in this home."""
+
+
+def running_pid(home: Path) -> int | None:
+    """Process that has an Airflow running in this home, if there is one."""
+    path = home / LOCK
+    if not path.exists():
+        return None
+    with path.open("r+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(stream.read() or 0)
+    return None
 
 
 def _die_with_parent() -> None:
@@ -68,6 +87,7 @@ class LocalAirflow:
         self.password = home_secrets(self.home)["password"]
         self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, self.home / "airflow.db")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = (self.home / LOCK).open("a+", encoding="utf-8")
 
     @property
     def url(self) -> str:
@@ -94,11 +114,14 @@ class LocalAirflow:
 
         Raises
         ------
+        AlreadyRunning
+            If another process has done so in the same home.
         RuntimeError
             If one of them ends at once or is not healthy in time; nothing is left running then.
         """
-        self.migrate()
+        self._take_lock()
         try:
+            self.migrate()
             for name, arguments in COMPONENTS.items():
                 self.processes[name] = self._spawn(name, arguments)
             self._wait_healthy(timeout_s)
@@ -123,6 +146,7 @@ class LocalAirflow:
             _signal_group(process, signal.SIGKILL)
             process.wait()
         self.processes.clear()
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def __enter__(self) -> LocalAirflow:
         self.start()
@@ -132,6 +156,16 @@ class LocalAirflow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _take_lock(self) -> None:
+        """Claim the home; the kernel gives it up when this process ends, however it ends."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"an Airflow is running in {self.home} already; stop it first (make down)") from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
 
     def _spawn(self, name: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as stream:

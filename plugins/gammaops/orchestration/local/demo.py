@@ -1,0 +1,130 @@
+"""The demonstration: a simulated observatory, its nights processed by a real Airflow.
+
+Nights 1 to 3 are backfilled. One observation of the first is corrupt, one of the second has not arrived. Then it arrives,
+night 4 is backfilled, and its run starts another one of night 2 by itself. Run again, everything is found and reused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from pathlib import Path
+
+from gammaops.nights import night_interval
+from gammaops.orchestration.local.processes import LocalAirflow
+from gammaops.orchestration.local.settings import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gammaops.orchestration.local.client import AirflowClient
+    from gammaops.simulation import ArchivePlan
+
+__all__ = ["ANALYSIS", "demo_plan", "run_demo"]
+
+ANALYSIS = "demo"
+DATA = PROJECT / ".demo"
+ARCHIVE = DATA / "archive"
+FIRST_NIGHT = date(2025, 11, 17)
+OBSERVATIONS = 3
+CORRUPT = 2
+LATE = 5
+SEED = 20251117
+
+Say = "Callable[[str], object]"
+
+
+def demo_plan() -> ArchivePlan:
+    """Four nights of three observations, the second one truncated and the fifth one late."""
+    from gammaops.simulation import ArchivePlan
+
+    return ArchivePlan(
+        nights=4,
+        observations=OBSERVATIONS,
+        first_night=FIRST_NIGHT,
+        seed=SEED,
+        bad={CORRUPT: "truncated"},
+        late=frozenset({LATE}),
+    )
+
+
+def run_demo(home: Path, say: Callable[[str], object]) -> bool:
+    """Run it and tell what happens; true if every run is green."""
+    from gammaops.simulation import deliver, plan_visits
+
+    plan = demo_plan()
+    nights = sorted({visit.night.isoformat() for visit in plan_visits(plan)})
+    _simulate(plan, say)
+    say("starting Airflow …")
+    with LocalAirflow(home, {"GAMMAOPS_DATA": str(DATA)}) as airflow:
+        client = airflow.client
+        client.wait_dag(ANALYSIS)
+        client.unpause(ANALYSIS)
+        client.cancel_backfills(ANALYSIS)
+        say(f"Airflow runs at {airflow.url}; backfilling the nights {nights[0]} to {nights[2]} …")
+        good = _backfill(client, plan, nights[:3], say)
+        waiting = any((ARCHIVE / "incoming").glob("*.fits.gz"))
+        if waiting:
+            deliver(ARCHIVE, LATE)
+            say(f"observation {LATE} of {nights[1]} has arrived; backfilling {nights[3]} …")
+        last = _backfill(client, plan, nights[3:], say)
+        late = _late_runs(client, last)
+        if waiting and not late:
+            say(f"RED: no run was started for the late observation {LATE}")
+            good[""] = False
+        for run_id in late:
+            good[run_id] = _tell(client, run_id, client.wait_run(ANALYSIS, run_id), say)
+    say("\nOpen the same Airflow in a browser with: make up")
+    return all((good | last).values())
+
+
+def _simulate(plan: ArchivePlan, say: Callable[[str], object]) -> None:
+    """Make the archive, unless an earlier demonstration has."""
+    from gammaops.simulation import simulate_archive
+
+    if (ARCHIVE / "obs-index.fits.gz").exists():
+        say(f"archive: {ARCHIVE} (from an earlier run)")
+        return
+    say(f"simulating {plan.nights * plan.observations} observations of {plan.nights} nights in {ARCHIVE} …")
+    simulate_archive(ARCHIVE, plan)
+
+
+def _backfill(
+    client: AirflowClient, plan: ArchivePlan, nights: Sequence[str], say: Callable[[str], object]
+) -> dict[str, bool]:
+    """Backfill these nights, again if they were before; whether each run is green."""
+    first, last = (night_interval(night, plan.site.lon_deg)[0].isoformat() for night in (nights[0], nights[-1]))
+    states = client.wait_backfill(client.backfill(ANALYSIS, first, last, reprocess="completed"), timeout_s=900)
+    return {run_id: _tell(client, run_id, state, say) for run_id, state in states.items()}
+
+
+def _late_runs(client: AirflowClient, run_ids: Mapping[str, Any]) -> list[str]:
+    """Runs that these have started for late nights."""
+    return [
+        str(value)
+        for run_id in run_ids
+        for _, _, _, key, value in client.xcoms(ANALYSIS, run_id)
+        if key == "trigger_run_id"
+    ]
+
+
+def _tell(client: AirflowClient, run_id: str, state: str, say: Callable[[str], object]) -> bool:
+    """Tell what came out of a run; true if it is green."""
+    reports = [value for _, task, _, key, value in client.xcoms(ANALYSIS, run_id) if (task, key) == ("report", "return_value")]
+    if not reports:
+        say(f"\n{run_id}: {state}, without a report")
+        return False
+    report = Path(unquote(urlsplit(reports[0]).path))
+    record = json.loads((report.parent / "run.json").read_text(encoding="utf-8"))
+    say(f"\n{record['verdict']['line']}")
+    states = Counter(row["state"] for row in record["ledger"])
+    say(f"  observations: {', '.join(f'{count} {name}' for name, count in sorted(states.items())) or 'none'}")
+    store = report.parents[4]
+    for step in record["steps"]:
+        for product in step["products"]:
+            say(f"  {product['name']}: {store / product['path']}")
+    say(f"  report: {report}")
+    return state == "success"
