@@ -17,6 +17,7 @@ __all__ = [
     "block",
     "choice",
     "choices",
+    "date",
     "flag",
     "integer",
     "integers",
@@ -48,12 +49,18 @@ def quantity(
     high: float | None = None,
 ) -> Rules:
     """A number with a unit, normalised to `unit`; `above` (excluded), `low` and `high` are in that unit."""
-    return _key("string", doc, default, {"quantity": {"unit": unit, "above": above, "low": low, "high": high}}, unit=unit)
+    rule = {"unit": unit, "above": above, "low": low, "high": high}
+    return _key("quantity", doc, default, {"quantity": rule}, unit=unit)
 
 
 def time(doc: str) -> Rules:
     """A moment in UTC, ISO 8601."""
-    return _key("string", doc, None, {"time": True})
+    return _key("time", doc, None, {"time": True})
+
+
+def date(doc: str) -> Rules:
+    """A calendar date, ISO 8601."""
+    return _key("time", doc, None, {"date": True})
 
 
 def times(doc: str) -> Rules:
@@ -107,8 +114,9 @@ def choice(
 
 
 def choices(options: Sequence[str], doc: str, default: Sequence[str] | None = None) -> Rules:
-    """Some of `options`, as a list or as one text; ``all`` means all of them. Normalised to a list."""
-    return _key("text_list", doc, None if default is None else list(default), {"choices": list(options)})
+    """Some of `options`, as a list or as one text; ``all`` means all of them. Normalised to a list in their order."""
+    ordered = None if default is None else [option for option in options if option in default]
+    return _key("text_list", doc, ordered, {"choices": list(options)})
 
 
 def block(doc: str, keys: Mapping[str, Rules], relations: Sequence[Relation] = ()) -> Rules:

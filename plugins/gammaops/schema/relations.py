@@ -24,12 +24,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with the value at `path` (keys and list indices), without the place in a file."""
+    """Something wrong with the value at `path` (keys and list indices), without the place in a file.
+
+    `missing`: the value is not there, and an override may still give it.
+    """
 
     path: tuple[str | int, ...]
     message: str
     expected: str = ""
     suggestion: str = ""
+    missing: bool = False
 
 
 Relation = Callable[[Mapping[str, Any]], Iterator[Finding]]
@@ -86,9 +90,9 @@ def covers(outer: str, inner: str) -> Relation:
             return
         low, high, inner_low, inner_high = (_size(end) for end in ends)
         if low > inner_low:
-            yield Finding((outer, "min"), f"{ends[0]} is above {inner}.min ({ends[2]})", f"{outer} to cover {inner}")
+            yield Finding((*outer.split("."), "min"), f"{ends[0]} is above {inner}.min ({ends[2]})", f"{outer} to cover {inner}")
         if high < inner_high:
-            yield Finding((outer, "max"), f"{ends[1]} is below {inner}.max ({ends[3]})", f"{outer} to cover {inner}")
+            yield Finding((*outer.split("."), "max"), f"{ends[1]} is below {inner}.max ({ends[3]})", f"{outer} to cover {inner}")
 
     return check
 
@@ -105,7 +109,7 @@ def needs(key: str, expected: str, when: Mapping[str, tuple[object, ...]] | None
             return
         because = " and ".join(f"{name} is {value_at(block, name)}" for name in conditions)
         what = "not given" if value is None else f"{value} does not fit"
-        yield Finding((*key.split("."),), f"{what}, but {because}" if because else what, expected)
+        yield Finding((*key.split("."),), f"{what}: {because}" if because else what, expected)
 
     return check
 

@@ -13,8 +13,8 @@ A step type is the folder ``steps/<type>/``. ``spec.py`` holds ``SPEC``, a `Step
 
     def report(product): ...                       # optional: -> `Section`, drawn from the product alone
 
-``inputs`` maps each role of ``consumes`` to a tuple of `gammaops.products.Product`; ``out`` maps each output to the path
-to write (or, for an index, to an `gammaops.products.IndexDraft`). Nothing here or there imports Airflow.
+``inputs`` maps each role of ``consumes`` to a tuple of `gammaops.products.Product`; ``out`` maps each output to the
+path to write (or, for an index, to an `gammaops.products.IndexDraft`). Nothing here or there imports Airflow.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class StepSpec:
         Dotted config keys that name input files; the digest of each file enters the product's key, its path does not.
     folders : tuple of str
         Dotted config keys that name folders; they never enter a key.
+    required : tuple of str
+        Dotted config keys of other blocks than its own without which it cannot run.
     fan_out : Fan, optional
         How the step is split into mapped tasks.
     dataset_types : tuple of str
@@ -99,6 +101,7 @@ class StepSpec:
     produces: Mapping[str, Output] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")
     observations: bool = False

@@ -29,4 +29,5 @@ SPEC = StepSpec(
     consumes={"datasets": Port(("datasets",), "Datasets to fit, all of them jointly", max=None)},
     produces={"fit": Output("fit", ".yaml", "Models, covariance and result of the fit")},
     files=("general.models_file",),
+    required=("general.models_file",),
 )

@@ -1,0 +1,177 @@
+"""An analysis: one YAML, checked and normalised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gammaops.config.layers import reach, value_of
+from gammaops.config.scalars import plain_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gammaops.config.resolution import Resolution
+
+__all__ = ["AnalysisConfig", "StepConfig"]
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """One entry of ``steps:``.
+
+    Parameters
+    ----------
+    name : str
+        Unique name; the tag, numbered, where none was given.
+    tag : str
+        Its type, with ``-``.
+    products : tuple of str
+        Names of its products; empty: named after the step.
+    required_products : tuple of str or mapping
+        What it shall read; empty: what fits.
+    config : mapping
+        Overrides, as given.
+    parallel : bool
+        Whether its rows become mapped tasks.
+    """
+
+    name: str
+    tag: str
+    products: tuple[str, ...]
+    required_products: tuple[str | Mapping[str, str], ...]
+    config: Mapping[str, Any]
+    parallel: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisConfig:
+    """A valid analysis.
+
+    Parameters
+    ----------
+    name : str
+        Stem of its file; the ``dag_id``.
+    source : str
+        Its file, as messages call it.
+    text : str
+        The YAML as written.
+    document : mapping
+        The whole YAML, normalised: every key of every block, quantities in the schema's unit. Itself a config, with the same
+        `digest`.
+    steps : tuple of StepConfig
+        In the order of the file.
+    """
+
+    name: str
+    source: str
+    text: str
+    document: Mapping[str, Any]
+    steps: tuple[StepConfig, ...]
+    _resolution: Resolution
+
+    @property
+    def dag(self) -> Mapping[str, Any] | None:
+        """The ``dag:`` block; None for an analysis that only runs manually."""
+        dag: Mapping[str, Any] | None = self.document["dag"]
+        return dag
+
+    @property
+    def site(self) -> Mapping[str, Any] | None:
+        """The site: ``name``, ``lon_deg`` (east positive), ``lat_deg``, ``height_m``; None if no site is given."""
+        site = (self.dag or {}).get("site") or {}
+        if site.get("lon") is None:
+            return None
+        units = {"lon": "lon_deg", "lat": "lat_deg", "height": "height_m"}
+        return {"name": site["name"], **{ours: float(site[key].split(" ")[0]) for key, ours in units.items()}}
+
+    def blocks(self, step: StepConfig) -> Mapping[str, Mapping[str, Any]]:
+        """The effective blocks that a step reads, normalised, after its overrides and run parameters."""
+        return self._resolution.effective[self._index(step)]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the config means: spelling, order of keys, comments, units and unused blocks do not count."""
+        steps = [
+            {
+                "name": step.name,
+                "tag": step.tag,
+                "products": step.products,
+                "required_products": step.required_products,
+                "parallel": step.parallel,
+                "blocks": self.blocks(step),
+            }
+            for step in self.steps
+        ]
+        meaning = {"dag": self.dag, "general": self.document["general"], "steps": steps}
+        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def position(self, *path: str | int) -> tuple[int, int]:
+        """Line and column of a key in the file, or of the nearest one above it."""
+        return self._resolution.document.position(path)
+
+    def origin(self, step: StepConfig, key: str) -> str:
+        """Where a step's value of a dotted key comes from.
+
+        Returns
+        -------
+        str
+            ``params``, ``step config crab.yaml:31``, ``crab.yaml:12``, ``site hess`` or ``default``.
+        """
+        path = tuple(key.split("."))
+        index = self._index(step)
+        resolution = self._resolution
+        if value_of(resolution.raw[index], path) is None:
+            return "default"
+        if reach(resolution.params, path) == len(path):
+            return "params"
+        for label, prefix, layer in (
+            ("step config ", ("steps", index, "config"), step.config),
+            ("", (), resolution.document.data),
+        ):
+            if value_of(layer, path) is not None:
+                if prefix and not resolution.document.data.get("steps"):
+                    return "the chain of a file without steps"
+                return f"{label}{self.source}:{self.position(*prefix, *path)[0]}"
+        return f"site {resolution.site}" if value_of(resolution.site_defaults, path) is not None else "default"
+
+    def with_params(self, params: Mapping[str, Any]) -> AnalysisConfig:
+        """The analysis with the deep override ``params["config"]`` above all other layers; other parameters are not its matter.
+
+        Raises
+        ------
+        ConfigError
+            With every problem of the override, its source being ``params``.
+        """
+        from gammaops.config.parse import resolve  # noqa: PLC0415 - the two build each other
+
+        return resolve(self.name, self.source, self.text, self._resolution.document, params.get("config") or {})
+
+    def to_yaml(self) -> str:
+        """`document` as YAML that reads back to the same `digest`."""
+        return yaml.dump(dict(self.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+    def _index(self, step: StepConfig) -> int:
+        return next(index for index, own in enumerate(self.steps) if own.name == step.name and own.tag == step.tag)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes each value out, and quotes the text that the loader would not take for text."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if plain_value(value) == value else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+

@@ -1,0 +1,141 @@
+"""The blocks of an analysis: those that every analysis has, and those of the step types."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gammaops.schema import Finding, block, choice, date, flag, integer, path, quantity, text, texts, value_at
+from gammaops.schema.levels import Level
+from gammaops.schema.schedules import NIGHTLY
+from gammaops.steps import step_specs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from gammaops.steps.base import StepSpec
+
+__all__ = ["GAMMAPY_KEYS", "GENERAL", "TOP_LEVEL", "block_levels", "dag_level", "site_file_level", "step_level", "used_blocks"]
+
+GENERAL = "general"
+# `metadata` is what gammapy writes about a config; it means nothing here and is dropped.
+TOP_LEVEL = ("description", "dag", GENERAL, "steps", "metadata")
+PRODUCT_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
+
+_SITE = {
+    "name": text("Name of the site", regex=r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,79}"),
+    "lon": quantity("deg", "Longitude, east positive", low=-180, high=180) | {"required": True},
+    "lat": quantity("deg", "Latitude", low=-90, high=90) | {"required": True},
+    "height": quantity("m", "Height above sea level", low=-500, high=9000) | {"required": True},
+}
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_LOG = {
+    "level": choice(
+        _LEVELS, "Least level that is logged", "info", aliases={level.upper(): level for level in _LEVELS}
+    ),
+    "filename": path("Log file (command line)"),
+    "filemode": choice(("a", "w"), "Append to the log file or replace it (command line)"),
+    "format": text("Format of log lines (command line)"),
+    "datefmt": text("Format of times in log lines (command line)"),
+}
+
+_GENERAL = {
+    "log": block("Logging", _LOG),
+    "outdir": text("Where products go (command line)"),
+    "n_jobs": integer("Processes, where nothing is mapped (command line)", 1, low=1, high=1024),
+    "parallel_backend": choice(("multiprocessing", "ray"), "How these processes are started", "multiprocessing"),
+    "datasets_file": path("Datasets made elsewhere"),
+    "models_file": path("Models in gammapy's YAML; read, never written"),
+}
+
+# What gammapy's workflow has in its `general`, and what the chain is made from (see `chain`).
+_GAMMAPY_GENERAL = {
+    "steps": texts("gammapy's list of steps"),
+    "overwrite": {"type": ["boolean", "list"], "default": None, "meta": {"doc": "gammapy's; without effect here"}},
+}
+GAMMAPY_KEYS = frozenset(_GAMMAPY_GENERAL)
+
+
+def _scheduled(dag: Mapping[str, Any]) -> Iterator[Finding]:
+    """What a schedule needs."""
+    schedule = dag["schedule"]
+    if not isinstance(schedule, str):
+        return
+    if dag["start"] is None:
+        yield Finding(("start",), f"not given: schedule is {schedule}", "the date of the first night, such as 2026-11-01")
+    if value_at(dag, "site.lon") is None and (schedule == NIGHTLY or dag["observations"] != "all"):
+        why = f"schedule is {schedule} and observations is {dag['observations']}"
+        yield Finding(("site",), f"not given: {why}", "a known site, or {lon, lat, height}")
+
+
+_DAG = {
+    "site": block("Where the observatory is", _SITE),
+    "schedule": {"type": ["string", "dict"], "schedule": True, "default": None, "meta": {"doc": "When it runs"}},
+    "start": date("First night"),
+    "catchup": flag("Run the nights since `start` that were never run", default=False),
+    "lookback": integer("Nights searched for observations that were never processed", 30, low=0, high=3650),
+    "delay": quantity("h", "Wait after the end of the interval", "0 h", low=0, high=8760),
+    "observations": choice(("night", "cumulative", "all"), "What a scheduled run takes", "night"),
+    "observations_per_task": {
+        "type": ["integer", "string"],
+        "min": 1,
+        "regex": "auto",
+        "default": "auto",
+        "meta": {"doc": "Chunk of the fan-out"},
+    },
+    "max_active_tasks": integer("Tasks of one run at a time", 16, low=1, high=10_000),
+    "on_bad_observation": choice(("quarantine", "fail"), "What a bad observation does", "quarantine"),
+    "max_quarantined": quantity("%", "Share of expected observations above which a run is red", "20 %", low=0, high=100),
+    "retries": integer("Retries after infrastructure errors", 2, low=0, high=100),
+    "tags": texts("Tags in the UI", regex=r"[^\x00-\x1f]{1,100}"),
+}
+
+_STEP = {
+    "name": text("Name of the step", regex=r"[^\x00-\x1f]{1,80}"),
+    "tag": text("Its type") | {"required": True},
+    "products": texts("Names of its products", regex=PRODUCT_NAME),
+    "required_products": {"type": ["string", "list", "dict"], "wanted": True, "default": None, "meta": {"doc": "Inputs"}},
+    "config": {"type": "dict", "meta": {"doc": "Overrides of the analysis' blocks"}},
+    "parallel": flag("Whether it fans out to mapped tasks", default=True),
+}
+
+
+@cache
+def block_levels() -> Mapping[str, Level]:
+    """Blocks that steps read, by name."""
+    blocks = {GENERAL: block("General settings", _GENERAL | _GAMMAPY_GENERAL)}
+    for tag, spec in step_specs().items():
+        for name, rules in spec.schema.items():
+            if name in blocks or name in TOP_LEVEL:
+                raise ValueError(f"the step type {tag!r} defines the block {name!r}, which exists already")
+            blocks[name] = rules
+    levels = {name: Level(rules["schema"], rules["meta"]["relations"]) for name, rules in blocks.items()}
+    return MappingProxyType(levels)
+
+
+@cache
+def dag_level() -> Level:
+    """The ``dag:`` block."""
+    return Level(_DAG, (_scheduled,))
+
+
+@cache
+def step_level() -> Level:
+    """One entry of ``steps:``."""
+    return Level(_STEP)
+
+
+@cache
+def site_file_level() -> Level:
+    """A file of ``include/sites/``."""
+    more = {"description": text("The site, for people"), "defaults": {"type": "dict", "meta": {"doc": "Defaults of blocks"}}}
+    return Level({**_SITE, **more})
+
+
+def used_blocks(spec: StepSpec) -> tuple[str, ...]:
+    """Names of the blocks that a step of this type reads."""
+    dotted = (*spec.schema, *spec.reads, *spec.files, *spec.folders)
+    return tuple(dict.fromkeys(key.partition(".")[0] for key in dotted))

@@ -1,0 +1,81 @@
+"""Config values in layers: what is given, laid over what it overrides, and the difference between two results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gammaops.schema.levels import Level
+
+__all__ = ["difference", "given", "overlay", "reach", "value_of"]
+
+KeyPath = tuple[str | int, ...]
+
+
+def given(value: Any) -> Any:
+    """A mapping without the keys that are not given: null, ``[]``, ``{}``."""
+    if not isinstance(value, Mapping):
+        return value
+    inner = {key: given(item) for key, item in value.items()}
+    return {key: item for key, item in inner.items() if item is not None and item != [] and item != {}}
+
+
+def overlay(level: Level, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `over` laid over it, mapping by mapping.
+
+    A null or an empty list in `over` takes the key back to what it is without `base`.
+    """
+    result = dict(base)
+    for key in level.variants:
+        by = level.variant_key(key)
+        if by in over and over[by] != base.get(by):
+            # Arguments of another method mean nothing to this one.
+            result.pop(key, None)
+    for key, value in over.items():
+        if value is None or value == []:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = level.below(key, {**result, **over})
+            under = result.get(key)
+            under = under if isinstance(under, Mapping) else {}
+            result[key] = overlay(below, under, value) if below is not None else {**under, **given(value)}
+        else:
+            result[key] = value
+    return result
+
+
+def difference(level: Level, base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be laid over the normalised `base` to get the normalised `values`."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        if value == base.get(key):
+            continue
+        if key in level.children:
+            result[key] = difference(level.children[key], base[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def reach(mapping: Any, path: KeyPath) -> int:
+    """How many parts of `path` there are in nested mappings and lists."""
+    depth = 0
+    for part in path:
+        if isinstance(mapping, Mapping) and part in mapping:
+            mapping = mapping[part]
+        elif isinstance(mapping, list) and isinstance(part, int) and part < len(mapping):
+            mapping = mapping[part]
+        else:
+            return depth
+        depth += 1
+    return depth
+
+
+def value_of(mapping: Any, path: KeyPath) -> Any:
+    """The value at `path`, None where a part is missing."""
+    for part in path:
+        if not isinstance(mapping, Mapping):
+            return None
+        mapping = mapping.get(part)
+    return mapping
