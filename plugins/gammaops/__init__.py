@@ -1,4 +1,4 @@
-"""Production processing of gamma-ray observations: an analysis YAML becomes an Airflow DAG, or a run on the command line."""
+"""Production processing of gamma-ray observations: an analysis YAML becomes a DAG or a run on the command line."""
 
 from __future__ import annotations
 

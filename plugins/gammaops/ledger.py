@@ -58,7 +58,10 @@ class Verdict:
 
 
 def ledger_rows(
-    step: str, expected: Sequence[Mapping[str, Any]], outcomes: Mapping[int, Mapping[str, Any]], failures: Mapping[int, str]
+    step: str,
+    expected: Sequence[Mapping[str, Any]],
+    outcomes: Mapping[int, Mapping[str, Any]],
+    failures: Mapping[int, str],
 ) -> list[LedgerRow]:
     """One row per expected observation.
 
@@ -121,7 +124,9 @@ def _problems(
     repeated = [str(obs) for (_, obs), n in Counter((row.step, row.obs_id) for row in rows).items() if n > 1]
     strange = sorted(set(counts) - set(STATES))
     if repeated or strange:
-        problems.append(f"the ledger does not add up (twice: {', '.join(repeated) or 'none'}; unknown states: {strange})")
+        problems.append(
+            f"the ledger does not add up (twice: {', '.join(repeated) or 'none'}; unknown states: {strange})"
+        )
     if counts["failed"]:
         problems.append(f"{counts['failed']} failed ({_names(rows, 'failed')})")
     unusable = counts["quarantined"] + counts["missing"]

@@ -207,7 +207,7 @@ def _inputs(wiring: _Wiring, step: StepConfig, index: int) -> dict[str, tuple[So
 def _matches(
     wiring: _Wiring, step: StepConfig, requirement: str | Mapping[str, Any], index: int
 ) -> Sequence[_Candidate]:
-    """What an entry of `required_products` names: a product, else a step, else a kind; or a mapping of several of them."""
+    """What an entry of `required_products` names: a product, else a step, else a kind; or a mapping of several."""
     others = [candidate for candidate in wiring.candidates if candidate.source.step != step.name]
     if isinstance(requirement, str):
         found = _by_word(others, requirement)
@@ -288,7 +288,9 @@ def _ordered(
         sorter.prepare()
     except CycleError as error:
         cycle = error.args[1]
-        wiring.complain(index[cycle[0]], "required_products", f"the steps wait for each other: {' → '.join(cycle)}", "no cycle")
+        wiring.complain(
+            index[cycle[0]], "required_products", f"the steps wait for each other: {' → '.join(cycle)}", "no cycle"
+        )
         return []
     names: list[str] = []
     while sorter.is_active():
@@ -315,7 +317,9 @@ def _planned(
         wrong = sorted(found - set(spec.dataset_types))
         if wrong:
             message = f"{spec.tag!r} cannot work on {' and '.join(wrong)} datasets"
-            wiring.complain(index[step.name], "required_products", message, f"{' or '.join(spec.dataset_types)} datasets")
+            wiring.complain(
+                index[step.name], "required_products", message, f"{' or '.join(spec.dataset_types)} datasets"
+            )
         products = wiring.products[step.name]
         planned.append(
             PlannedStep(step.name, group_id(step.name), spec, sources, products, types[step.name], step.parallel)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gammaops.config import load_config
-from gammaops.errors import ConfigError
+from gammaops.errors import ConfigError, Problem
 from gammaops.plan import make_plan
 
 __all__ = ["lint"]
@@ -18,7 +18,7 @@ __all__ = ["lint"]
 @click.pass_context
 def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
     """Check configs and print every problem as FILE:LINE:COLUMN: KEY: PROBLEM. Exits 1 if there is any."""
-    problems = []
+    problems: list[Problem] = []
     for path in files:
         try:
             make_plan(load_config(path))

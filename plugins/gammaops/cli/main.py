@@ -1,4 +1,4 @@
-"""The group of commands, and how an error becomes an exit code: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+"""The group of commands, and exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.version_option(package_name="gammaops")
 def gammaops(verbose: bool) -> None:
-    """Production processing of gamma-ray observations. Exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+    """Process gamma-ray observations. Exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 

@@ -22,7 +22,9 @@ __all__ = ["plan"]
 
 
 @click.command()
-@click.option("--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML.")
+@click.option(
+    "--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML."
+)
 @click.option("--values", is_flag=True, help="Also list every value of each step, and where it comes from.")
 def plan(filename: Path, values: bool) -> None:
     """Show the steps of an analysis, what each reads and makes, and on request where each value comes from."""

@@ -23,14 +23,22 @@ __all__ = ["run"]
 
 
 @click.command()
-@click.option("--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Root of the product store. [default: general.outdir, else GAMMAOPS_STORE]")
+@click.option(
+    "--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Root of the product store. [default: general.outdir, else GAMMAOPS_STORE]",
+)
 @click.option("--step", "steps", multiple=True, help="Run this step and what it needs. May be repeated.")
 @click.option("--night", "nights", multiple=True, help="Take this night (date of the evening). May be repeated.")
 @click.option("--obs-id", "obs_ids", multiple=True, type=int, help="Take this observation. May be repeated.")
 @click.option("--start", default="", help="Take observations that start from this time on (ISO, UTC).")
 @click.option("--stop", default="", help="Take observations that start before this time (ISO, UTC).")
-@click.option("--reuse", type=click.Choice(REUSE), default="use", show_default=True, help="What to do with products that exist.")
+@click.option(
+    "--reuse", type=click.Choice(REUSE), default="use", show_default=True, help="What to do with products that exist."
+)
 @click.option("--label", default="local", show_default=True, help="Name of the run.")
 def run(
     filename: Path,

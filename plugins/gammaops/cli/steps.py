@@ -17,7 +17,9 @@ def steps() -> None:
     """List the step types: what they read and make."""
     table = Table("tag", "reads", "makes", "fans out over", "what it does")
     for tag, spec in sorted(step_specs().items()):
-        table.add_row(tag, _reads(spec), ", ".join(spec.produces) or "-", spec.fan_out.over if spec.fan_out else "-", spec.doc)
+        table.add_row(
+            tag, _reads(spec), ", ".join(spec.produces) or "-", spec.fan_out.over if spec.fan_out else "-", spec.doc
+        )
     Console().print(table)
 
 

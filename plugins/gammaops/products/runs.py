@@ -47,7 +47,7 @@ def _next_version(parent: Path) -> Path:
 class RunFolder:
     """``runs/<analysis>/<run label>/v<NNN>``: one execution of one run.
 
-    Its files are written once. ``config.yaml`` is written last of what the first task writes: a folder without it is not a run.
+    Its files are written once. Of what the first task writes ``config.yaml`` comes last: a folder without it is no run.
     """
 
     store: ProductStore
@@ -102,7 +102,7 @@ class RunFolder:
         return document
 
     def successor(self) -> RunFolder:
-        """A further version of the same run, with the same request and config: tasks were cleared after it had ended."""
+        """A further version of the same run, same request and config: tasks were cleared after it had ended."""
         folder = RunFolder(self.store, _next_version(self.path.parent))
         for name in ("request.json", "config.yaml"):
             folder.create(name, (self.path / name).read_bytes())

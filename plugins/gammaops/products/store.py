@@ -1,8 +1,8 @@
 """The product store: the only place that writes products.
 
-``products/<kind>/<key[:2]>/<key>.<digest>.<suffix>`` is a payload, ``<key>.json`` beside it its sidecar. A payload gets its
-name from its own bytes, and the sidecar is created exclusively and last: of two tries that race, the first wins and the second
-publishes nothing, and a try that is killed leaves nothing that counts.
+``products/<kind>/<key[:2]>/<key>.<digest>.<suffix>`` is a payload, ``<key>.json`` beside it its sidecar. A payload gets
+its name from its own bytes, and the sidecar is created exclusively and last: of two tries that race, the first wins and
+the second publishes nothing, and a try that is killed leaves nothing that counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class ProductStore:
     def __init__(self, root: str | Path) -> None:
         parts = urlsplit(str(root))
         if parts.scheme not in ("", "file"):
-            raise ProductError(f"the store {root} is not on a local or mounted file system; give a folder or a file:// URI")
+            raise ProductError(
+                f"the store {root} is not on a local or mounted file system; give a folder or a file:// URI"
+            )
         self.root = Path(unquote(parts.path)).absolute()
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import ProductMissing
 from gammaops.ledger import LedgerRow, Verdict, judge, ledger_rows
 from gammaops.products import RunFolder, rows_of
 from gammaops.runner.failures import NO_WORK, failure_notes
@@ -33,8 +32,8 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
     ----------
     run : Run
     tasks : mapping
-        By step: ``fragments`` (what its split returned), ``parts`` (what its mapped tasks returned), ``product`` (the path of
-        its product); None or absent where a task ended without one.
+        By step: ``fragments`` (what its split returned), ``parts`` (what its mapped tasks returned), ``product`` (the path
+        of its product); None or absent where a task ended without one.
     who : Provenance
 
     Returns
@@ -178,7 +177,11 @@ def _step_state(
         lost = [row["label"] for row in rows if row["status"] == "selected" and row["label"] not in parts]
         if lost and not step.spec.observations:
             return "failed", f"no outcome for {', '.join(lost)}; clear these tasks"
-        bad = [f"{part.sidecar['item']['label']}: {part.sidecar['reason']}" for part in parts.values() if part.status != "ok"]
+        bad = [
+            f"{part.sidecar['item']['label']}: {part.sidecar['reason']}"
+            for part in parts.values()
+            if part.status != "ok"
+        ]
         return "ok", "" if step.spec.observations else "; ".join(bad)
     notes = failure_notes(run, step.name)
     for upstream in step.upstream:

@@ -25,8 +25,8 @@ KIND = "late_nights"
 def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Provenance) -> list[str]:
     """Earlier nights within ``dag.lookback`` that have something new to process.
 
-    A night is late if the archive offers an observation of it, or has one to reject or to quarantine, that no run of that
-    night has brought to a terminal state. An observation that is still missing starts nothing.
+    A night is late if the archive offers an observation of it, or has one to reject or to quarantine, that no run of
+    that night has brought to a terminal state. An observation that is still missing starts nothing.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
     settled = _settled(run, nights)
     late = [night for night, row in _archive_rows(run, nights, who) if (row["step"], int(row["obs_id"])) not in settled]
     wanted = [night for night in sorted(set(late)) if not is_busy(night)][:limit]
-    return _publish(run, wanted, who) if wanted else []
+    return _publish(run, wanted) if wanted else []
 
 
 def _earlier(run: Run) -> list[str]:
@@ -84,7 +84,7 @@ def _settled(run: Run, nights: Sequence[str]) -> set[tuple[str, int]]:
     return settled
 
 
-def _publish(run: Run, nights: Sequence[str], who: Provenance) -> list[str]:
+def _publish(run: Run, nights: Sequence[str]) -> list[str]:
     """Publish the nights as a table and return the path of each row."""
     labels = {folder.path.parent.name for folder in RunFolder.all(run.store, run.config.name)}
     rows = [{"night": night, "number": _next_number(labels, night)} for night in nights]
@@ -94,7 +94,12 @@ def _publish(run: Run, nights: Sequence[str], who: Provenance) -> list[str]:
     with store.scratch() as folder:
         path = folder / "nights.json"
         path.write_bytes(content)
-        sidecar = {"run": run.folder.relative, "metrics": {"nights": len(rows)}, "cpu_seconds": 0.0, "peak_memory_mb": 0.0}
+        sidecar = {
+            "run": run.folder.relative,
+            "metrics": {"nights": len(rows)},
+            "cpu_seconds": 0.0,
+            "peak_memory_mb": 0.0,
+        }
         uri = (store.find(KIND, key) or store.publish(KIND, key, path, sidecar)).uri
     return [with_rows(uri, range(index, index + 1)) for index in range(len(rows))]
 

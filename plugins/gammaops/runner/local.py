@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import GammaopsError, NoWorkFound
+from gammaops.errors import NoWorkFound
 from gammaops.runner.finish import finish, verdict
 from gammaops.runner.run import Provenance, Run, begin
 from gammaops.runner.tasks import collect, run_part, run_task, split
@@ -47,15 +47,14 @@ class LocalRun:
 
 @dataclass
 class _Results:
-    """What each step's tasks returned so far."""
+    """What each step's tasks returned so far, and which steps failed or wait in vain for one that did."""
 
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
     def inputs_of(self, step: PlannedStep) -> dict[str, list[str]]:
-        return {role: [self.tasks[s.step]["product"] for s in sources] for role, sources in step.inputs.items()}
-
-    def ready(self, step: PlannedStep) -> bool:
-        return all(self.tasks.get(name, {}).get("product") for name in step.upstream)
+        found = {role: [self.tasks[s.step].get("product") for s in sources] for role, sources in step.inputs.items()}
+        return {role: [path for path in paths if path] for role, paths in found.items()}
 
 
 def run_plan(
@@ -87,7 +86,9 @@ def run_plan(
     results = _Results()
     for step in run.plan.steps:
         results.tasks[step.name] = {}
-        if results.ready(step):
+        if results.failed.intersection(step.upstream):
+            results.failed.add(step.name)
+        else:
             _run_step(run, step, results, tell)
     report = finish(run, results.tasks, Provenance())
     products = {name: task["product"] for name, task in results.tasks.items() if task.get("product")}
@@ -112,19 +113,24 @@ def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[st
         task["product"] = collect(run, step.name, inputs, task["fragments"], task["parts"], Provenance())
     except NoWorkFound as reason:
         log.info("%s: no work: %s", step.name, reason)
-    except (GammaopsError, OSError) as error:
-        log.error("%s failed: %s: %s", step.name, type(error).__name__, error)
+    except Exception:
+        results.failed.add(step.name)
+        log.exception("the step %r failed", step.name)
 
 
 def _parts(
-    run: Run, step: PlannedStep, inputs: Mapping[str, list[str]], fragments: list[str], tell: Callable[[str, int, int], None]
+    run: Run,
+    step: PlannedStep,
+    inputs: Mapping[str, list[str]],
+    fragments: list[str],
+    tell: Callable[[str, int, int], None],
 ) -> list[str]:
     parts = []
     for number, fragment in enumerate(fragments):
         tell(step.name, number, len(fragments))
         try:
             parts.append(run_part(run, step.name, inputs, fragment, Provenance(map_index=number)).path)
-        except (GammaopsError, OSError) as error:
-            log.error("%s, task %d failed: %s: %s", step.name, number, type(error).__name__, error)
+        except Exception:
+            log.exception("task %d of the step %r failed", number, step.name)
     tell(step.name, len(fragments), len(fragments))
     return parts

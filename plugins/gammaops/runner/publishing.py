@@ -11,7 +11,7 @@ from gammaops.runner.science import make_reproducible, write_rows
 from gammaops.runner.task import Cost, measured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gammaops.products import Product
@@ -61,7 +61,7 @@ def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: M
     status = "quarantined" if isinstance(error, DataError) else "no_work"
     reason = {"reason_class": getattr(error, "reason_class", "no-work"), "reason": getattr(error, "reason", str(error))}
     log.warning("%s %s: %s", described["item"]["label"], status, error)
-    return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), **reason, **described))
+    return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), {}, **reason, **described))
 
 
 def _source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> dict[str, str]:
@@ -70,9 +70,7 @@ def _source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> di
     return {path.name: file_sha256(path) for path in sources(prepared, row)} if sources else {}
 
 
-def outputs_product(
-    task: StepTask, compute: Callable[[Mapping[str, Any]], Mapping[str, Any]], **more: Any
-) -> Product:
+def outputs_product(task: StepTask, compute: Callable[[Mapping[str, Any]], Mapping[str, Any]], **more: Any) -> Product:
     """The product of a step, or of its collect; an index of kind ``outputs`` where the step type makes several.
 
     Parameters
@@ -157,8 +155,8 @@ def _reusable(task: StepTask, kind: str, key: str) -> Product | None:
     found = task.run.store.find(kind, key)
     if found is None and reuse == "only":
         raise ProductMissing(
-            f"no {kind} for the step {task.step.name!r} is in the store (key {key}), and reuse: only forbids making it; "
-            "use reuse: use"
+            f"no {kind} for the step {task.step.name!r} is in the store (key {key}), and reuse: only forbids making it;"
+            " use reuse: use"
         )
     return found
 

@@ -8,8 +8,6 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from gammaops.config import AnalysisConfig, parse_config, project_root
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
@@ -21,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["REUSE", "Provenance", "Run", "begin"]
 
 REUSE = ("use", "rebuild", "only")
-FROZEN_HEADER = "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
+FROZEN_HEADER = (
+    "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,7 @@ def begin(
         "code": _code_version(),
     }
     folder.create_json("request.json", request)
-    text = FROZEN_HEADER + yaml.safe_dump(dict(config.document), sort_keys=False, allow_unicode=True)
-    folder.create("config.yaml", text.encode())
+    folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
     return folder.uri_of("config.yaml")
 
 

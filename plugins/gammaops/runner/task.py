@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gammaops.config import resolve_data_path
-from gammaops.errors import ProductMissing
+from gammaops.errors import NoWorkFound
 from gammaops.products import file_sha256, science_versions
 from gammaops.steps import load_science
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from gammaops.plan import PlannedStep, Source
+    from gammaops.plan import PlannedStep
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
+    from gammaops.steps.base import Port
 
 __all__ = ["Cost", "StepTask"]
 
@@ -76,14 +77,11 @@ class StepTask:
         ------
         ConfigError
             If a file of the config is absent or outside the allowed roots.
-        ProductMissing
-            If an input was not made.
+        NoWorkFound
+            If too few of the steps that it reads from had anything to give.
         """
         step = run.plan[name]
-        opened = {
-            role: tuple(_open_input(run, path, source) for path, source in zip(inputs.get(role, ()), sources, strict=True))
-            for role, sources in step.inputs.items()
-        }
+        opened = {role: _open_inputs(run, step, role, inputs.get(role, ())) for role in step.inputs}
         config, files = _resolved(run, step)
         return cls(run, step, opened, config, who, files)
 
@@ -149,13 +147,21 @@ class StepTask:
         return config.blocks(next(step for step in config.steps if step.name == self.step.name))
 
 
-def _open_input(run: Run, path: str, source: Source) -> Product:
-    if not path:
-        raise ProductMissing(f"the step {source.step!r} made no product; look at why it did not")
-    product = run.store.open(path)
+def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:
+    """The products of one role; of a step that made several, the one that was asked for."""
+    sources, port = step.inputs[role], step.spec.consumes[role]
+    if len(paths) < min(len(sources), port.min):
+        names = ", ".join(repr(source.step) for source in sources)
+        raise NoWorkFound(f"it reads {role} of {names}, which had none to give")
+    wanted = [source.output for source in sources] if len(paths) == len(sources) else [""] * len(paths)
+    return tuple(_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True))
+
+
+def _chosen(product: Product, port: Port, output: str) -> Product:
     if product.kind != "outputs":
         return product
-    return next(member for member in product.members if member.row["name"] == source.output)
+    fitting = [member for member in product.members if member.kind in port.kinds]
+    return next((member for member in fitting if member.row["name"] == output), fitting[0])
 
 
 def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, str]]:

@@ -57,8 +57,8 @@ def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provena
     Returns
     -------
     list of str
-        One path per mapped task, at most 1,024: the table's with the rows that the task takes. Where no row is to be taken,
-        one path that names no row, so that the table is known to those who come after.
+        One path per mapped task, at most 1,024: the table's with the rows that the task takes. Where no row is to be
+        taken, one path that names no row, so that the table is known to those who come after.
     """
     with noting_failure(run, name, who):
         task = StepTask.load(run, name, inputs, who)

@@ -32,7 +32,9 @@ def _packages() -> Mapping[str, str]:
     for name in names:
         tag = importlib.import_module(f"{name}.spec").SPEC.tag
         if tag in packages:
-            raise ValueError(f"two step types have the tag {tag!r}: {packages[tag]} and {name}; uninstall or rename one")
+            raise ValueError(
+                f"two step types have the tag {tag!r}: {packages[tag]} and {name}; uninstall or rename one"
+            )
         packages[tag] = name
     return MappingProxyType(packages)
 

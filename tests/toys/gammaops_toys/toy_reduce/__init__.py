@@ -1,0 +1,1 @@
+"""Toy step types, installed as another package would install its own."""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from gammaops.ledger import LedgerRow, judge, ledger_rows
+
+
+def rows(**states: int) -> list[LedgerRow]:
+    names = [state for state, count in states.items() for _ in range(count)]
+    return [LedgerRow("reduce", obs_id, "2026-11-02", state) for obs_id, state in enumerate(names)]
+
+
+def verdict(ledger: list[LedgerRow], lost: tuple[str, ...] = (), percent: float = 20, fails: bool = False):
+    return judge(ledger, lost, max_quarantined_percent=percent, quarantine_fails=fails)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "start"),
+    [
+        (rows(), "NO_DATA"),
+        (rows(done=3), "GOOD: 3 expected: 3 done"),
+        (rows(done=1, reused=2), "GOOD"),
+        (rows(done=2, rejected=5), "GOOD"),
+        (rows(done=4, quarantined=1), "PARTIAL"),
+        (rows(done=4, missing=1), "PARTIAL"),
+    ],
+)
+def test_green_run_says_what_it_is(ledger: list[LedgerRow], start: str) -> None:
+    judged = verdict(ledger)
+    assert judged.ok
+    assert judged.line.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "reason"),
+    [
+        (rows(done=9, failed=1), "1 failed (9)"),
+        (rows(done=3, quarantined=1), "1 of 4 quarantined or missing, more than 20 %"),
+        (rows(done=7, quarantined=1, missing=1), "2 of 9 quarantined or missing, more than 20 %"),
+        (rows(rejected=3), "3 expected, none could be used"),
+        (rows(done=1) + rows(done=1), "the ledger does not add up (twice: 0"),
+        (rows(done=1, lost=1), "unknown states: ['lost']"),
+    ],
+)
+def test_red_run_says_why(ledger: list[LedgerRow], reason: str) -> None:
+    judged = verdict(ledger)
+    assert not judged.ok
+    assert judged.line.startswith("RED: ")
+    assert reason in judged.line
+
+
+def test_lost_product_makes_a_run_red_whatever_the_ledger() -> None:
+    assert verdict(rows(done=3), ("fit: FitNotConverged",)).line.startswith("RED: fit: FitNotConverged")
+    assert not verdict(rows(), ("fit: lost",)).ok
+
+
+def test_share_at_the_limit_is_allowed() -> None:
+    assert verdict(rows(done=4, quarantined=1), percent=20).ok
+    assert not verdict(rows(done=4, quarantined=1), percent=19.9).ok
+
+
+def test_analysis_that_allows_no_quarantine_is_red_with_one() -> None:
+    assert not verdict(rows(done=99, quarantined=1), fails=True).ok
+
+
+def test_expected_observation_without_outcome_is_failed_with_its_reason() -> None:
+    expected = [
+        {"obs_id": number, "night": "2026-11-02", "status": status, "reason_class": word, "reason": text}
+        for number, status, word, text in [
+            (1, "selected", "", ""),
+            (2, "selected", "", ""),
+            (3, "missing", "absent", "its file is not there"),
+            (4, "selected", "", ""),
+        ]
+    ]
+    made = ledger_rows("reduce", expected, {1: {"state": "done", "path": "products/x"}}, {2: "OSError: disk full"})
+    assert [(row.obs_id, row.state, row.reason) for row in made] == [
+        (1, "done", ""),
+        (2, "failed", "OSError: disk full"),
+        (3, "missing", "its file is not there"),
+        (4, "failed", "its task ended without an outcome; see the task's log"),
+    ]

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from gammaops.config import parse_config
+from gammaops.errors import ConfigError
+from gammaops.plan import Source, make_plan
+
+pytestmark = pytest.mark.usefixtures("toys")
+
+
+def plan_of(text: str):
+    return make_plan(parse_config(text, name="toy", source="toy.yaml"))
+
+
+THREE = """
+steps:
+  - {name: third, tag: total, required_products: [one, two], products: [sum, words]}
+  - {name: first, tag: count, products: one}
+  - {name: second, tag: count, products: two, config: {count: {number: 2}}}
+"""
+
+
+def test_steps_come_in_an_order_in_which_they_can_run() -> None:
+    plan = plan_of(THREE)
+    assert [step.name for step in plan.steps] == ["first", "second", "third"]
+    assert plan["third"].inputs == {"values": (Source("first", "value"), Source("second", "value"))}
+    assert plan["third"].products == {"value": "sum", "log": "words"}
+
+
+def test_only_possible_producer_needs_no_naming() -> None:
+    plan = plan_of("steps: [{name: a, tag: count}, {name: b, tag: total}]")
+    assert plan["b"].inputs == {"values": (Source("a", "value"),)}
+
+
+def test_required_products_may_name_a_step_or_a_kind() -> None:
+    by_step = plan_of(THREE.replace("[one, two]", "[first, second]"))
+    by_mapping = plan_of(THREE.replace("[one, two]", "[{step: first}, {tag: count, step: second}]"))
+    by_kind = plan_of(THREE.replace("[one, two]", "[value]"))
+    assert (
+        by_step["third"].inputs
+        == by_mapping["third"].inputs
+        == by_kind["third"].inputs
+        == plan_of(THREE)["third"].inputs
+    )
+
+
+def test_names_become_group_ids_of_letters_digits_and_underscores() -> None:
+    assert plan_of("steps: [{name: hess1 data-reduction, tag: count}]").steps[0].group_id == "hess1_data_reduction"
+
+
+def test_closures_follow_the_wires() -> None:
+    plan = plan_of(THREE)
+    assert plan.upstream_closure(["third"]) == {"first", "second", "third"}
+    assert plan.upstream_closure(["first"]) == {"first"}
+    assert plan.downstream_closure(["first"]) == {"first", "third"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            THREE.replace("[one, two]", "[one, tow]"),
+            r"toy.yaml:3:\d+: steps\[0\].required_products: no step makes 'tow'; .*did you mean two",
+        ),
+        (
+            "steps: [{name: a, tag: count}, {name: b, tag: count}, {name: c, tag: total}]",
+            "several products could be its value: a, b",
+        ),
+        (
+            "steps: [{name: c, tag: total}]",
+            r"it needs 1 product\(s\) of kind value and finds 0; expected a step that makes one",
+        ),
+        ("steps: [{name: a, tag: total, required_products: [a]}]", "no step makes 'a'|cannot read its own product"),
+        (
+            "steps: [{name: a, tag: total, required_products: [b]},"
+            " {name: b, tag: total, required_products: [a], products: [b, l]}]",
+            "the steps wait for each other: a → b → a|the steps wait for each other: b → a → b",
+        ),
+        (
+            "steps: [{name: a, tag: count, products: p}, {name: b, tag: count, products: p}]",
+            "the product 'p' is made by 'a' already",
+        ),
+        ("steps: [{name: a, tag: count, products: [p, q]}]", r"1 name\(s\) too many; expected one for each of: value"),
+        ("steps: [{name: a b, tag: count}, {name: a-b, tag: count}]", "both become the task group 'a_b'"),
+        ("steps: [{name: verdict, tag: count}]", "is a task that every DAG has"),
+        (
+            "steps: [{name: a, tag: total, required_products: [w]}, {name: b, tag: toy-reduce, products: w},"
+            " {name: c, tag: count}]",
+            "'w' is of kind 'words', which 'total' does not read; expected products of kind value",
+        ),
+    ],
+)
+def test_wrong_wiring_is_refused_with_its_key_and_remedy(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan_of(text)
+
+
+def test_all_wiring_problems_come_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_of("steps: [{name: a, tag: total, required_products: [x]}, {name: b, tag: total, required_products: [y]}]")
+    assert {problem.key for problem in caught.value.problems} >= {
+        "steps[0].required_products",
+        "steps[1].required_products",
+    }

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gammaops
+from gammaops.config import parse_config
+from gammaops.errors import ConfigError
+from gammaops.products import ProductStore, RunFolder
+from gammaops.runner import LocalRun
+
+pytestmark = pytest.mark.usefixtures("toys")
+
+SUM = """
+steps:
+  - {name: first, tag: count, products: one}
+  - {name: second, tag: count, products: two, config: {count: {number: 2}}}
+  - {name: third, tag: total, required_products: [one, two], products: [sum, words]}
+"""
+
+
+def words(*values: str, more: str = "") -> str:
+    return f"toy: {{words: [{', '.join(values)}]}}\n{more}steps: [{{name: reduce, tag: toy-reduce}}]"
+
+
+def run(text: str, out: Path, **arguments: object) -> LocalRun:
+    return gammaops.run(parse_config(text, name="toy", source="toy.yaml"), out, **arguments)
+
+
+def record(out: Path, result: LocalRun) -> dict:
+    return RunFolder.of(ProductStore(out), result.report).read_json("run.json")
+
+
+def states(out: Path, result: LocalRun) -> dict[int, str]:
+    return {row["obs_id"]: row["state"] for row in record(out, result)["ledger"]}
+
+
+def product_files(out: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in (out / "products").rglob("*") if path.is_file()}
+
+
+def test_toy_sum_adds_what_two_steps_made(tmp_path: Path) -> None:
+    result = run(SUM, tmp_path)
+    products = {entry["name"]: entry for step in record(tmp_path, result)["steps"] for entry in step["products"]}
+    assert result.verdict.ok
+    assert (tmp_path / products["sum"]["path"]).read_text() == "3\n"
+    assert (tmp_path / products["words"]["path"]).read_text() == "done\n"
+
+
+def test_rerun_writes_no_product_and_one_version(tmp_path: Path) -> None:
+    first = run(words("aa", "b", "truncated"), tmp_path, label="night")
+    before = product_files(tmp_path)
+    second = run(words("aa", "b", "truncated"), tmp_path, label="night")
+    assert product_files(tmp_path) == before
+    assert record(tmp_path, first)["version"] == "v001"
+    assert record(tmp_path, second)["version"] == "v002"
+    assert (Path(ProductStore(tmp_path).local(second.report)).parents[1] / "latest").read_text() == "v002\n"
+    assert states(tmp_path, first) == {0: "done", 1: "done", 2: "quarantined"}
+    assert states(tmp_path, second) == {0: "reused", 1: "reused", 2: "quarantined"}
+
+
+def test_two_stores_hold_the_same_payloads(tmp_path: Path) -> None:
+    names = []
+    for out in (tmp_path / "a", tmp_path / "b"):
+        run(words("aa", "b"), out)
+        names.append({path.name for path in (out / "products").rglob("*.*.*")})
+    assert names[0] == names[1]
+    assert len(names[0]) == 4  # table, two words, index
+
+
+def test_bad_observation_is_quarantined_with_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
+    result = run(words("a", "truncated", "b", "c", "d"), tmp_path)
+    row = record(tmp_path, result)["ledger"][1]
+    assert result.verdict.ok
+    assert "PARTIAL: 5 expected: 4 done, 1 quarantined (1 truncated)" in result.verdict.line
+    assert (row["state"], row["reason_class"], row["reason"]) == ("quarantined", "truncated", "the file ends early")
+
+
+def test_missing_observation_is_in_the_ledger(tmp_path: Path) -> None:
+    result = run(words("a", "absent", "b", "c", "d"), tmp_path)
+    assert states(tmp_path, result)[1] == "missing"
+    assert result.verdict.ok
+
+
+def test_infrastructure_failure_makes_the_run_red_and_keeps_the_others(tmp_path: Path) -> None:
+    result = run(words("a", "disk", "b"), tmp_path)
+    row = record(tmp_path, result)["ledger"][1]
+    assert not result.verdict.ok
+    assert "1 failed (1 infrastructure)" in result.verdict.line
+    assert (row["state"], row["reason"]) == ("failed", "OSError: disk full")
+    assert states(tmp_path, result) == {0: "done", 1: "failed", 2: "done"}
+
+
+def test_run_without_observations_is_green_no_data(tmp_path: Path) -> None:
+    result = run("steps: [{name: reduce, tag: toy-reduce}]", tmp_path)
+    assert result.verdict.ok
+    assert "NO_DATA: no observation was expected" in result.verdict.line
+    assert record(tmp_path, result)["steps"][0]["status"] == "no_work"
+
+
+def test_run_in_which_nothing_could_be_used_is_red(tmp_path: Path) -> None:
+    result = run(words("truncated", more="dag: {max_quarantined: 100 %}\n"), tmp_path)
+    assert not result.verdict.ok
+    assert "1 expected, none could be used" in result.verdict.line
+
+
+def test_analysis_that_forbids_bad_observations_is_red_with_one(tmp_path: Path) -> None:
+    result = run(words("a", "b", "c", "d", "truncated", more="dag: {on_bad_observation: fail}\n"), tmp_path)
+    assert not result.verdict.ok
+    assert "allows no quarantined observation" in result.verdict.line
+
+
+def test_chunks_name_rows_and_lose_nothing(tmp_path: Path) -> None:
+    text = words(*"abcde", "truncated", more="dag: {observations_per_task: 4}\n")
+    result = run(text, tmp_path)
+    assert states(tmp_path, result) == {**dict.fromkeys(range(5), "done"), 5: "quarantined"}
+    assert len(list((tmp_path / "products" / "outcomes").rglob("*.json"))) == 4  # two indexes with their sidecars
+
+
+def test_reuse_only_refuses_to_compute(tmp_path: Path) -> None:
+    assert not run(words("a"), tmp_path, reuse="only").verdict.ok
+    run(words("a"), tmp_path)
+    again = run(words("a"), tmp_path, reuse="only")
+    assert again.verdict.ok
+    assert states(tmp_path, again) == {0: "reused"}
+
+
+def test_rebuild_computes_again_and_gets_the_same_bytes(tmp_path: Path) -> None:
+    run(words("a"), tmp_path)
+    before = product_files(tmp_path)
+    again = run(words("a"), tmp_path, reuse="rebuild")
+    assert states(tmp_path, again) == {0: "done"}
+    assert product_files(tmp_path).keys() == before.keys()
+
+
+def test_damaged_product_is_made_again(tmp_path: Path) -> None:
+    run(words("a", "b"), tmp_path)
+    damaged = next(path for path in (tmp_path / "products" / "word").rglob("*.yaml") if path.read_text() == "a\n")
+    damaged.write_text("x\n")
+    again = run(words("a", "b"), tmp_path)
+    assert again.verdict.ok
+    assert states(tmp_path, again) == {0: "done", 1: "reused"}
+    assert damaged.read_text() == "a\n"
+
+
+def test_change_of_one_value_changes_only_what_depends_on_it(tmp_path: Path) -> None:
+    first, second = run(SUM, tmp_path), run(SUM.replace("number: 2", "number: 3"), tmp_path)
+    assert first.products["first"] == second.products["first"]
+    assert first.products["second"] != second.products["second"]
+    assert first.products["third"] != second.products["third"]
+
+
+def test_chosen_step_runs_with_what_it_needs_and_nothing_else(tmp_path: Path) -> None:
+    result = run(SUM, tmp_path, steps=["second"])
+    assert set(result.products) == {"second"}
+    assert result.verdict.ok
+
+
+def test_override_is_checked_like_the_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"params: .*numbr"):
+        run(SUM, tmp_path, overrides={"count": {"numbr": 3}})
+    assert not (tmp_path / "runs").exists()
+
+
+def test_frozen_config_is_complete(tmp_path: Path) -> None:
+    config = parse_config(SUM, name="toy", source="toy.yaml")
+    result = gammaops.run(config, tmp_path, overrides={"count": {"number": 7}})
+    frozen = Path(ProductStore(tmp_path).local(result.report)).with_name("config.yaml")
+    again = parse_config(frozen.read_text(), name="toy", source="frozen")
+    assert again.digest == config.with_params({"config": {"count": {"number": 7}}}).digest
+    numbers = [again.blocks(step)["count"]["number"] for step in again.steps[:2]]
+    assert numbers == [7, 7], "run parameters come before a step's own config"
+
+
+def test_key_of_a_word_does_not_depend_on_where_it_stands(tmp_path: Path) -> None:
+    """A dataset belongs to its observation: another selection around it makes no new product."""
+    run(words("a", "b"), tmp_path)
+    again = run(words("a", "b", "c"), tmp_path)
+    assert states(tmp_path, again) == {0: "reused", 1: "reused", 2: "done"}
