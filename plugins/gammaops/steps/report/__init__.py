@@ -1,1 +1,1 @@
-"""The report of a run."""
+"""The page that people look at."""

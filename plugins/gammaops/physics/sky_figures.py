@@ -1,0 +1,92 @@
+"""Sky maps for people, drawn on given axes; `gammaops.physics.figures.encode` makes a PNG of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.patheffects import withStroke
+from scipy.stats import norm
+
+from gammaops.physics.figures import BLUE, GREY, ORANGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from astropy.coordinates import SkyCoord
+    from gammapy.maps import WcsNDMap
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_significance_distribution", "draw_sky_map", "hottest", "plane"]
+
+_SIGNIFICANT = 5.0
+_BRIGHTEST = 15.0  # higher ones get the darkest red, so that the rest of the sky is not pale
+_SPREAD = 9.0
+_LABELS = {
+    "counts": "Counts in the smoothing circle",
+    "npred_excess": "Excess counts in the smoothing circle",
+    "sqrt_ts": "Significance [σ]",
+}
+
+
+def plane(sky_map: WcsNDMap) -> WcsNDMap:
+    """The map without its energy axis of one bin."""
+    return sky_map.sum_over_axes(keepdims=False) if sky_map.geom.axes else sky_map
+
+
+def hottest(sqrt_ts: WcsNDMap) -> tuple[float, SkyCoord]:
+    """The highest significance of a map in σ, and where it is."""
+    image = plane(sqrt_ts)
+    place = np.unravel_index(np.nanargmax(image.data), image.data.shape)
+    return float(image.data[place]), image.geom.get_coord().skycoord[place].icrs
+
+
+def draw_sky_map(axes: Axes, sky_map: WcsNDMap, quantity: str, marks: Mapping[str, SkyCoord] | None = None) -> None:
+    """A map of ``counts``, ``npred_excess`` or ``sqrt_ts`` with named positions; significance is white at zero.
+
+    The axes must have the projection ``plane(sky_map).geom.wcs``.
+    """
+    image = plane(sky_map)
+    data = image.data.astype(float)
+    highest = float(np.nanmax(data))
+    scale: Normalize
+    if quantity == "sqrt_ts":
+        colours, scale = "RdBu_r", TwoSlopeNorm(0, -_SIGNIFICANT, min(max(_SIGNIFICANT, highest), _BRIGHTEST))
+    else:
+        colours, scale = "inferno", Normalize(min(0.0, float(np.nanmin(data))), highest)
+    picture = axes.imshow(data, origin="lower", interpolation="nearest", cmap=colours, norm=scale)
+    beyond = "max" if quantity == "sqrt_ts" and highest > _BRIGHTEST else "neither"
+    axes.figure.colorbar(picture, ax=axes, label=_LABELS[quantity], shrink=0.85, extend=beyond)
+    if quantity == "sqrt_ts" and highest > _SIGNIFICANT:
+        axes.contour(np.nan_to_num(data), levels=[_SIGNIFICANT], colors="black", linewidths=1)
+    galactic = image.geom.frame == "galactic"
+    axes.set_xlabel("Galactic longitude" if galactic else "Right ascension (J2000)")
+    axes.set_ylabel("Galactic latitude" if galactic else "Declination (J2000)")
+    axes.grid(color=GREY, alpha=0.35, linewidth=0.6)
+    _draw_marks(axes, image, marks or {}, "black" if quantity == "sqrt_ts" else "white")
+
+
+def _draw_marks(axes: Axes, image: WcsNDMap, marks: Mapping[str, SkyCoord], colour: str) -> None:
+    for name, position in marks.items():
+        x, y = image.geom.wcs.world_to_pixel(position)
+        if not image.geom.contains(position).all():
+            continue
+        axes.plot(x, y, "+", color=colour, markersize=13, markeredgewidth=1.6)
+        label = axes.annotate(name, (x, y), xytext=(9, 8), textcoords="offset points", color=colour, fontsize=11)
+        label.set_path_effects([withStroke(linewidth=2.5, foreground="white" if colour == "black" else "black")])
+
+
+def draw_significance_distribution(axes: Axes, sqrt_ts: WcsNDMap) -> None:
+    """Significances of all pixels against what a sky without sources gives; the last bin holds all above it."""
+    values = plane(sqrt_ts).data
+    values = np.clip(values[np.isfinite(values)], -_SPREAD, _SPREAD)
+    edges = np.linspace(-_SPREAD, _SPREAD, 91)
+    counts, _ = np.histogram(values, edges)
+    axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.45, label="Pixels of the map")
+    centre = (edges[1:] + edges[:-1]) / 2
+    expected = values.size * (edges[1] - edges[0]) * norm.pdf(centre)
+    axes.plot(centre, expected, color=ORANGE, label="No source: mean 0, width 1")
+    axes.set(yscale="log", xlabel="Significance [σ]", ylabel="Pixels", xlim=(-_SPREAD, _SPREAD))
+    axes.set_ylim(0.5, 10 * max(counts.max(), expected.max()))
+    axes.legend()

@@ -1,0 +1,49 @@
+"""How an analyst opens each kind of product with gammapy alone."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+__all__ = ["how_to_open", "local_path"]
+
+_RECIPES = MappingProxyType(
+    {
+        "datasets": """\
+import json
+from pathlib import Path
+from gammapy.datasets import Datasets, {dataset}
+
+index = json.loads(Path({path}).read_text())""",
+        "flux_points": """\
+from gammapy.estimators import FluxPoints
+
+points = FluxPoints.read({path})
+points.to_table(sed_type="dnde", formatted=True)""",
+        "light_curve": """\
+from gammapy.estimators import FluxPoints
+
+light_curve = FluxPoints.read({path}, format="lightcurve")
+light_curve.to_table(format="lightcurve", sed_type="flux")""",
+        "excess_map": """\
+from gammapy.estimators import FluxMaps
+
+maps = FluxMaps.read({path})
+maps.sqrt_ts.plot(add_cbar=True)""",
+        "fit": """\
+from gammapy.modeling.models import Models
+
+models = Models.read({path})
+models.to_parameters_table()""",
+    }
+)
+
+
+def local_path(uri: str) -> str:
+    """The path as programs on the same machine take it: without ``file://`` and without fragment."""
+    return uri.removeprefix("file://").split("#", 1)[0]
+
+
+def how_to_open(kind: str, uri: str) -> str:
+    """Python that opens a product; empty for kinds that any table reader opens."""
+    recipe = _RECIPES.get(kind, "")
+    return recipe.replace("{path}", repr(local_path(uri)))

@@ -1,0 +1,60 @@
+"""The page of a run, with the pictures that each step draws of its own products."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gammaops.report import Part, render_report
+from gammaops.steps import load_science
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gammaops.products import Product
+
+__all__ = ["render"]
+
+log = logging.getLogger(__name__)
+
+
+def render(record: Mapping[str, Any], products: Mapping[str, Product]) -> str:
+    """The HTML page of a run.
+
+    Parameters
+    ----------
+    record : mapping
+        The run record, as in ``run.json``.
+    products : mapping of str to Product
+        The products that the record names and that could be opened, by name.
+    """
+    return render_report(record, list(_parts(record, products)))
+
+
+def _parts(record: Mapping[str, Any], products: Mapping[str, Product]) -> Iterator[Part]:
+    for step in record.get("steps") or ():
+        for entry in step.get("products") or ():
+            part = _part(step, entry, products.get(entry.get("name") or ""))
+            if part is not None:
+                yield part
+
+
+def _part(step: Mapping[str, Any], entry: Mapping[str, Any], product: Product | None) -> Part | None:
+    """What one product shows; None if its step type draws nothing, or there is nothing to draw."""
+    step_name, tag, name, kind = (
+        str(text or "") for text in (step.get("name"), step.get("tag"), entry.get("name"), entry.get("kind"))
+    )
+    part = Part(step_name, tag, name, kind)
+    if not entry.get("path"):
+        return None
+    if product is None:
+        return replace(part, problem="the product could not be opened; see the log of the report task")
+    if product.path is None:
+        return None
+    try:
+        draw = getattr(load_science(part.tag), "report", None)
+        return None if draw is None else replace(part, section=draw(product))
+    except Exception as error:  # whatever breaks one picture, the shifter needs the rest of the page
+        log.exception("the section of %s (%s) could not be drawn", part.product, part.tag)
+        return replace(part, problem=f"{type(error).__name__}: {error}")
