@@ -13,6 +13,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.maps import MapAxes
 
 from gammaops.errors import NoWorkFound
 
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from gammapy.maps import Map
+    from gammapy.maps import Map, MapAxis
 
     from gammaops.products.base import Product
 
-__all__ = ["dataset_class", "iter_datasets", "named_members", "read_dataset", "read_datasets", "write_dataset"]
+__all__ = [
+    "dataset_class",
+    "energy_axis_of",
+    "iter_datasets",
+    "named_members",
+    "read_dataset",
+    "read_datasets",
+    "write_dataset",
+]
 
 ON_OFF = frozenset({"COUNTS_OFF", "ACCEPTANCE", "ACCEPTANCE_OFF"})
 MAPS = ("counts", "counts_off", "acceptance", "acceptance_off", "exposure", "background", "mask_safe", "mask_fit")
@@ -109,3 +118,9 @@ def read_datasets(products: Sequence[Product]) -> Datasets:
     if len(datasets) == 0:
         raise NoWorkFound("no observation left a dataset")
     return datasets
+
+
+def energy_axis_of(path: Path) -> MapAxis:
+    """The axis of reconstructed energy of the dataset in this file; only a header and a small table are read."""
+    with fits.open(path) as hdus:
+        return MapAxes.from_table_hdu(hdus["COUNTS_BANDS"], format="gadf")["energy"]

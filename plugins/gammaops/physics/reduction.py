@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NoOverlapError
+from astropy.time import Time
 from gammapy.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from gammapy.datasets.map import create_map_dataset_geoms
 from gammapy.makers import (
@@ -150,10 +151,15 @@ def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, 
         "obs_id": int(observation.obs_id),
         "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
         "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
-        "gti": [[start.tt.isot, stop.tt.isot] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
+        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
         **_counts(dataset),
         **_safe_energies(dataset),
     }
+
+
+def _iso_tt(time: Time) -> str:
+    """ISO with nanoseconds, so that an interval read back still holds its dataset."""
+    return str(Time(time.tt, precision=9).isot)
 
 
 def _counts(dataset: MapDataset) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""Flux points: the flux of one source, bin by bin of energy."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from gammapy.estimators import FluxPointsEstimator
+
+import gammaops.physics.environment  # noqa: F401 - settles the process
+from gammaops.errors import NoWorkFound
+from gammaops.physics.datasets_io import energy_axis_of, named_members, read_datasets
+from gammaops.physics.flux_io import join_parts, write_flux_points
+from gammaops.physics.geometry import energy_axis, given
+from gammaops.physics.models_io import read_fitted_models, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gammapy.maps import MapAxis
+
+    from gammaops.products.base import Product
+    from gammaops.steps.base import Scope
+
+__all__ = ["Prepared", "collect", "prepare", "run", "split"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The bins, the source and the estimator's arguments."""
+
+    axis: MapAxis
+    source: str | None
+    parameters: Mapping[str, Any]
+
+
+def prepare(config: Mapping[str, Any]) -> Prepared:
+    """Bins and arguments of this config."""
+    block = config["flux_points"]
+    return Prepared(energy_axis(block["energy"]), block["source"], given(block["parameters"]))
+
+
+def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:  # noqa: ARG001
+    """One row per energy bin, named by the edges of the datasets' own bins that the estimator will use."""
+    members = named_members(inputs["datasets"])
+    if not members:
+        raise NoWorkFound("no observation left a dataset")
+    axis = energy_axis_of(members[0][1].path)  # type: ignore[arg-type]
+    edges = prepared.axis.edges
+    return Table(rows=[_row(number, edges[number : number + 2], axis) for number in range(len(edges) - 1)])
+
+
+def _row(number: int, edges: u.Quantity, axis: MapAxis) -> dict[str, Any]:
+    low, high = edges.to_value("TeV").tolist()
+    row = {"bin": number, "energy_min_tev": low, "energy_max_tev": high}
+    try:
+        groups = axis.group_table(edges)
+    except ValueError:
+        reason = f"no bin of the datasets, which reach from {axis.edges[0]:.3g} to {axis.edges[-1]:.3g}, lies in it"
+        return {"label": f"{low:.4g}-{high:.4g} TeV", **row, **_state("rejected", "outside-axis", reason)}
+    (group,) = groups[groups["bin_type"] == "normal   "]
+    first, last = axis.edges[[group["idx_min"], group["idx_max"] + 1]].to_value("TeV")
+    return {"label": f"{first:.3g}-{last:.3g} TeV", **row, **_state("selected", "", "")}
+
+
+def _state(status: str, reason_class: str, reason: str) -> dict[str, str]:
+    return {"status": status, "reason_class": reason_class, "reason": reason}
+
+
+def run(
+    prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path], row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Estimate the flux in one bin."""
+    datasets = read_datasets(inputs["datasets"])
+    (fit,) = inputs["fit"]
+    models = read_fitted_models(fit.path)  # type: ignore[arg-type]
+    datasets.models = models
+    edges = [row["energy_min_tev"], row["energy_max_tev"]] * u.TeV
+    source = source_of(models, prepared.source)
+    points = FluxPointsEstimator(energy_edges=edges, source=source, n_jobs=1, **prepared.parameters).run(datasets)
+    write_flux_points(points, out["flux_points_part"])
+    return {"source": source, "bin": int(row["bin"]), **_numbers(points)}
+
+
+def _numbers(points: Any) -> dict[str, Any]:
+    """Headline numbers of the first bin; None where there is no estimate."""
+    table = points.to_table(sed_type="dnde")
+    names = [name for name in ("e_ref", "dnde", "dnde_err", "dnde_ul", "sqrt_ts") if name in table.colnames]
+    units = {"e_ref": ("e_ref_tev", "TeV")}
+    found = {}
+    for name in names:
+        key, unit = units.get(name, (name if name == "sqrt_ts" else f"{name}_per_cm2_s_tev", "cm-2 s-1 TeV-1"))
+        value = float(table[name][0]) if name == "sqrt_ts" else float(table[name].quantity[0].to_value(unit))
+        found[key] = value if np.isfinite(value) else None
+    return found
+
+
+def collect(
+    prepared: Prepared,  # noqa: ARG001 - all is in the parts
+    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001
+    out: Mapping[str, Path],
+    parts: Sequence[Product],
+) -> dict[str, Any]:
+    """Join the bins in order of energy."""
+    parts = sorted(parts, key=lambda part: part.metrics["bin"])
+    if not parts:
+        raise NoWorkFound("no energy bin has a flux")
+    write_flux_points(join_parts([part.path for part in parts if part.path is not None]), out["flux_points"])
+    log.info("%s flux points of %s", len(parts), parts[0].metrics["source"])
+    found = [part.metrics["bin"] for part in parts if part.metrics.get("dnde_per_cm2_s_tev") is not None]
+    return {"source": parts[0].metrics["source"], "points": len(parts), "points_with_flux": len(found)}
