@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gammaops.schema.levels import Level
 
 __all__ = ["difference", "given", "overlay", "reach", "value_of"]
@@ -15,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 
 def given(value: Any) -> Any:
     """A mapping without the keys that are not given: null, ``[]``, ``{}``."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     inner = {key: given(item) for key, item in value.items()}
     return {key: item for key, item in inner.items() if item is not None and item != [] and item != {}}
@@ -35,10 +36,10 @@ def overlay(level: Level, base: Mapping[str, Any], over: Mapping[str, Any]) -> d
     for key, value in over.items():
         if value is None or value == []:
             result.pop(key, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             below = level.below(key, {**result, **over})
             under = result.get(key)
-            under = under if isinstance(under, Mapping) else {}
+            under = under if isinstance(under, dict) else {}
             result[key] = overlay(below, under, value) if below is not None else {**under, **given(value)}
         else:
             result[key] = value
@@ -62,7 +63,7 @@ def reach(mapping: Any, path: KeyPath) -> int:
     """How many parts of `path` there are in nested mappings and lists."""
     depth = 0
     for part in path:
-        if isinstance(mapping, Mapping) and part in mapping:
+        if isinstance(mapping, dict) and part in mapping:
             mapping = mapping[part]
         elif isinstance(mapping, list) and isinstance(part, int) and part < len(mapping):
             mapping = mapping[part]
@@ -75,7 +76,7 @@ def reach(mapping: Any, path: KeyPath) -> int:
 def value_of(mapping: Any, path: KeyPath) -> Any:
     """The value at `path`, None where a part is missing."""
     for part in path:
-        if not isinstance(mapping, Mapping):
+        if not isinstance(mapping, dict):
             return None
         mapping = mapping.get(part)
     return mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gammaops.config.blocks import GAMMAPY_KEYS, GENERAL, block_levels, used_blocks
@@ -29,7 +30,29 @@ class _Effective:
 
     raw: Mapping[str, Any]
     values: Mapping[str, Any]
-    findings: Sequence[Finding]
+    wrong: Sequence[Finding]
+    broken: Sequence[Finding]
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """All that is wrong: keys, and the rules between them."""
+        return (*self.wrong, *self.broken)
+
+
+def _effective(block: str, raw: Mapping[str, Any]) -> _Effective:
+    level = block_levels()[block]
+    wrong = level.findings(raw)
+    values = level.normalised(raw)
+    broken = tuple(level.broken_relations(values, frozenset(finding.path for finding in wrong)))
+    if block == GENERAL:
+        # The chain is made of them, and then they mean nothing more.
+        values = {key: value for key, value in values.items() if key not in GAMMAPY_KEYS}
+    return _Effective(raw, values, wrong, broken)
+
+
+@cache
+def _default(block: str) -> _Effective:
+    return _effective(block, {})
 
 
 @dataclass
@@ -77,29 +100,22 @@ class Resolution:
     def shared(self, block: str) -> _Effective:
         """A block as it holds for steps without overrides."""
         if block not in self._shared:
-            self._shared[block] = self._resolve(block, {})
+            layers = (self.blocks, self.params, self.site_defaults)
+            empty = not any(block in layer for layer in layers)
+            self._shared[block] = _default(block) if empty else self._resolve(block, {})
         return self._shared[block]
 
     def _resolve(self, block: str, over: Mapping[str, Any]) -> _Effective:
         level = block_levels()[block]
         raw = overlay(level, _mapping(self.blocks, block), over)
         raw = overlay(level, raw, _mapping(self.params, block))
-        raw = overlay(level, _mapping(self.site_defaults, block), raw)
-        findings = level.findings(raw)
-        values = level.normalised(raw)
-        bad = frozenset(finding.path for finding in findings)
-        findings += level.broken_relations(values, bad)
-        if block == GENERAL:
-            # The chain is made of them, and then they mean nothing more.
-            values = {key: value for key, value in values.items() if key not in GAMMAPY_KEYS}
-        return _Effective(raw, values, findings)
+        return _effective(block, overlay(level, _mapping(self.site_defaults, block), raw))
 
     def check_blocks(self) -> None:
         """Find what is wrong with the file's blocks, whichever steps read them; what is missing, a step may yet give."""
         for block in self.blocks:
-            level = block_levels().get(block)
-            if level is not None and isinstance(self.blocks[block], dict):
-                for finding in level.findings(self.blocks[block]):
+            if block in block_levels() and not self.params:
+                for finding in self.shared(block).wrong:
                     if not finding.missing:
                         self.complain((block, *finding.path), finding)
 

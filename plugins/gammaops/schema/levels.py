@@ -6,7 +6,6 @@ checks a validator per nested mapping, which made reading a config several times
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from gammaops.schema.relations import Finding
 from gammaops.schema.validator import AnalysisValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gammaops.schema.fragments import Rules
 
@@ -73,7 +72,7 @@ class Level:
         with self._lock:
             found = [replace(finding, path=(*path, *finding.path)) for finding in self._validator.findings(raw)]
         for key, value in raw.items():
-            if not isinstance(value, Mapping):
+            if not isinstance(value, dict):
                 continue
             level = self.below(key, raw)
             if level is not None:
@@ -105,7 +104,7 @@ class Level:
         for key, rules in self.keys.items():
             value = raw.get(key)
             if rules["type"] == "dict":
-                inner = value if isinstance(value, Mapping) else {}
+                inner = value if isinstance(value, dict) else {}
                 level = self.below(key, raw)
                 result[key] = level.normalised(inner) if level is not None else {}
                 continue
@@ -118,7 +117,7 @@ class Level:
         result: dict[str, Any] = {}
         for key, value in raw.items():
             level = self.below(key, raw)
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 result[key] = level.canonical(value) if level is not None else dict(value)
             else:
                 result[key] = None if value is None or key not in self.keys else _leaf(self.keys[key], value)
@@ -140,7 +139,7 @@ def _copy(value: Any) -> Any:
 
 def _leaf(rules: Rules, value: Any) -> Any:
     """The canonical spelling of a value; None for one that is wrong."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return dict(value)
     if not isinstance(value, str | list | int | float):
         return None

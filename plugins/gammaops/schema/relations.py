@@ -43,7 +43,7 @@ def value_at(block: Mapping[str, Any], dotted: str) -> Any:
     """The value at ``a.b.c``, None where a part is missing."""
     value: Any = block
     for key in dotted.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 

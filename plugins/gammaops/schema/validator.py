@@ -60,6 +60,11 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         "time_list": cerberus.TypeDefinition("time_list", (str, list), ()),
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.definitions = dict(self.schema) if self.schema else {}
+        self.required = [key for key, rules in self.definitions.items() if rules.get("required")]
+
     def refuse(self, field: str, finding: Finding | None) -> None:
         """Note what is wrong with the value of `field`, if anything."""
         if finding is not None:
@@ -144,13 +149,16 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
 
     def findings(self, document: Mapping[str, Any]) -> list[Finding]:
         """What is wrong with a mapping at this level, with paths relative to it."""
-        self.validate(document, normalize=False)
-        found = [_finding(error, self.schema) for error in self._errors]
-        return found + [
+        # `update`: what is required is looked for below; Cerberus would collect it anew for each document.
+        self.validate(document, update=True, normalize=False)
+        found = [_finding(error, self.definitions) for error in self._errors]
+        found += [
             Finding((key,), f"{value} is not a finite number", "a finite number")
             for key, value in document.items()
             if isinstance(value, float) and not math.isfinite(value)
         ]
+        missing = [key for key in self.required if key not in document]
+        return found + [Finding((key,), "not given", "a value; there is no default", missing=True) for key in missing]
 
 
 def _requirement_finding(item: object) -> Finding | None:
@@ -186,8 +194,6 @@ def _finding(error: errors.ValidationError, schema: Mapping[str, Any]) -> Findin
         return Finding((*path, *inner.path), inner.message, inner.expected, inner.suggestion)
     if error.code == errors.UNKNOWN_FIELD.code:
         return Finding(path, "unknown key", f"one of: {', '.join(schema)}", near(path[-1], schema))
-    if error.code == errors.REQUIRED_FIELD.code:
-        return Finding(path, "not given", "a value; there is no default", missing=True)
     value, constraint = shown(error.value), error.constraint
     if error.code == errors.BAD_TYPE.code:
         return _wrong_type(path, error.value, constraint, schema[path[-1]])
