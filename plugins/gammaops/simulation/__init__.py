@@ -6,7 +6,7 @@ Every file follows from the plan and its seed to the byte. The truth stands besi
 from __future__ import annotations
 
 from .archive import Archive, deliver, simulate_archive
-from .plan import BYTE_DAMAGE, DAMAGE, HESS, ArchivePlan, Site
+from .plan import BYTE_DAMAGE, DAMAGE, HESS, ArchivePlan, Site, parse_bad
 from .schedule import Visit, plan_visits
 from .sources import CRAB, LIGHT_CURVE, VARIABLE, flux_factor, truth_models
 
@@ -23,6 +23,7 @@ __all__ = [
     "Visit",
     "deliver",
     "flux_factor",
+    "parse_bad",
     "plan_visits",
     "simulate_archive",
     "truth_models",

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .events import random_state, sample_events
 from .indexes import HDU_INDEX, OBS_INDEX
 from .plan import ArchivePlan
 from .schedule import Visit, plan_visits
-from .sources import models_on, truth_document
+from .sources import flux_factor, truth_document, truth_models
 
 __all__ = ["Archive", "deliver", "simulate_archive"]
 
@@ -65,9 +66,7 @@ class _Rows:
     hdus: list[dict[str, Any]]
 
 
-def simulate_archive(
-    out: Path, plan: ArchivePlan, progress: Callable[[Visit], object] = lambda _: None
-) -> Archive:
+def simulate_archive(out: Path, plan: ArchivePlan, progress: Callable[[Visit], object] = lambda _: None) -> Archive:
     """Simulate an archive.
 
     Parameters
@@ -132,7 +131,7 @@ def deliver(root: Path, obs_id: int) -> list[Path]:
     row_files = {name: incoming / f"{obs_id:06d}-{name}" for name in (HDU_INDEX, OBS_INDEX)}
     if not waiting and not any(path.exists() for path in row_files.values()):
         others = sorted(path.name for path in incoming.glob("*_obs_*.fits.gz"))
-        expected = "one of " + ", ".join(others) if others else "nothing more: no observation is waiting"
+        expected = "one of " + ", ".join(others) if others else "a late one, and none is waiting"
         raise ConfigError([Problem("deliver", 0, 0, "", f"observation {obs_id} is not in {incoming}", expected)])
     delivered = []
     for path in waiting:
@@ -152,7 +151,7 @@ def _write_observation(visit: Visit, plan: ArchivePlan, out: Path) -> _Rows:
     kind = plan.bad.get(visit.obs_id, "")
     late = visit.obs_id in plan.late | plan.unlisted
     rows = _Rows([], [])
-    models = models_on(visit.night, plan)
+    models = _models(flux_factor(visit.number))
     for suffix, version in _versions(kind):
         events = sample_events(visit, models, plan.size, random_state(plan.seed, visit.obs_id, version))
         intact = observation_hdus(visit, plan, events)
@@ -164,6 +163,9 @@ def _write_observation(visit: Visit, plan: ArchivePlan, out: Path) -> _Rows:
         rows.hdus += indexes.hdu_rows(visit.obs_id, name, intact if kind == "missing-hdu" else damaged)
     return rows
 
+
+# Making a model with a position costs as much as drawing its events.
+_models = lru_cache(truth_models)
 
 _DAMAGED_COLUMNS: dict[str, dict[str, Any]] = {"two-telescopes": {"N_TELS": 2, "TELLIST": "1,2"}}
 

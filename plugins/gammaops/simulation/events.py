@@ -77,7 +77,9 @@ def _source_events(
     psf, edisp = _response_maps(size, visit.ra_deg, visit.dec_deg, position.ra.deg, position.dec.deg)
     sampler = MapDatasetEventSampler(random_state=rng)
     events = sampler.sample_edisp(edisp, sampler.sample_psf(psf, truth))
-    return tuple(events[name].quantity.to_value(unit) for name, unit in (("RA", "deg"), ("DEC", "deg"), ("ENERGY", "TeV")))
+    return tuple(
+        events[name].quantity.to_value(unit) for name, unit in (("RA", "deg"), ("DEC", "deg"), ("ENERGY", "TeV"))
+    )
 
 
 @lru_cache(maxsize=16)

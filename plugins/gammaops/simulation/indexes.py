@@ -32,6 +32,7 @@ __all__ = [
 OBS_INDEX = "obs-index.fits.gz"
 HDU_INDEX = "hdu-index.fits.gz"
 
+_BLOCK = 2880  # bytes; FITS pads headers and data to whole blocks
 _HDU_CLASSES = MappingProxyType(
     {
         "EVENTS": ("events", "events"),
@@ -103,7 +104,7 @@ def hdu_rows(obs_id: int, file_name: str, hdus: Mapping[str, fits.BinTableHDU]) 
             "FILE_DIR": "data",
             "FILE_NAME": file_name,
             "HDU_NAME": name,
-            "SIZE": hdu.filebytes(),
+            "SIZE": len(hdu.header.tostring()) + -(-hdu.size // _BLOCK) * _BLOCK,
         }
         for name, hdu in hdus.items()
     ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
 from gammaops.errors import ConfigError, Problem
 
-__all__ = ["BYTE_DAMAGE", "DAMAGE", "HESS", "ArchivePlan", "Site"]
+__all__ = ["BYTE_DAMAGE", "DAMAGE", "HESS", "ArchivePlan", "Site", "parse_bad"]
 
 SIZES = ("full", "small")
 
@@ -102,7 +102,7 @@ class ArchivePlan:
     unlisted: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        problems = [*self._number_problems(), *self._choice_problems()]
+        problems = self._number_problems() or self._choice_problems()
         if problems:
             raise ConfigError(problems)
 
@@ -143,6 +143,26 @@ class ArchivePlan:
         if set(self.obs_ids) <= set(self.unlisted):
             problems.append(_problem("unlisted", "no observation is left for the indexes", "at least one listed"))
         return problems
+
+
+def parse_bad(entries: Iterable[str]) -> dict[int, str]:
+    """Read ``OBS_ID:KIND`` entries.
+
+    Raises
+    ------
+    ConfigError
+        With every entry that is none; the kinds themselves `ArchivePlan` checks.
+    """
+    bad, problems = {}, []
+    for entry in entries:
+        number, _, kind = entry.partition(":")
+        if number.isdecimal() and kind:
+            bad[int(number)] = kind
+        else:
+            problems.append(_problem("bad", f"{entry!r} names no observation and kind", "such as 12:truncated"))
+    if problems:
+        raise ConfigError(problems)
+    return bad
 
 
 def _problem(key: str, message: str, expected: str) -> Problem:

@@ -15,7 +15,7 @@ from gammapy.modeling.models import (
 
 from .plan import ArchivePlan
 
-__all__ = ["CRAB", "LIGHT_CURVE", "VARIABLE", "flux_factor", "models_on", "truth_document", "truth_models"]
+__all__ = ["CRAB", "LIGHT_CURVE", "VARIABLE", "flux_factor", "truth_document", "truth_models"]
 
 # ICRS, deg. The variable source is 1.6 deg east of the Crab: 1.68 deg from the pointing in both wobble positions, so
 # that neither source reaches into the other's reflected regions.
@@ -54,11 +54,6 @@ def truth_models(factor: float = 1.0) -> Models:
         name="variable",
     )
     return Models([crab, variable])
-
-
-def models_on(night: date, plan: ArchivePlan) -> Models:
-    """The sources as bright as they are on a night of a plan."""
-    return truth_models(flux_factor((night - plan.first_night).days))
 
 
 def truth_document(plan: ArchivePlan, nights: dict[date, list[int]]) -> dict[str, Any]:
