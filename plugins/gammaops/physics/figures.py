@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
     from gammapy.modeling.models import SpectralModel
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "draw_counts_spectrum",
     "draw_cumulative_significance",
     "draw_energy_ranges",
-    "draw_excess_by_observation",
     "draw_light_curve",
+    "draw_rates",
     "draw_residuals",
     "draw_spectrum",
     "encode",
@@ -125,11 +126,18 @@ def _draw_model(axes: Axes, model: SpectralModel, bounds: u.Quantity) -> None:
     energy = u.Quantity(np.geomspace(bounds[0].to_value("TeV"), bounds[1].to_value("TeV"), 120), "TeV")
     scale = energy**2
     axes.plot(energy.value, (scale * model(energy)).to_value(E2DNDE), color=ORANGE, label="Best fit")
-    if not np.any(np.diag(np.atleast_2d(model.covariance.data)) > 0):
+    if not _has_covariance(model):
         return
     median, minus, plus = model.evaluate_error(energy)
     low, high = ((scale * flux).to_value(E2DNDE) for flux in (median - minus, median + plus))
     axes.fill_between(energy.value, low, high, color=ORANGE, alpha=0.22, linewidth=0, label="68 % of the fit")
+
+
+def _has_covariance(model: SpectralModel) -> bool:
+    """Errors alone, without the correlation of the parameters, would give a band that is far too wide."""
+    covariance = np.atleast_2d(model.covariance.data)
+    free = int(np.sum(np.diag(covariance) > 0))
+    return free == 1 or (free > 1 and bool(np.any(covariance - np.diag(np.diag(covariance)))))
 
 
 def _plain_decades(axes: Axes) -> None:
@@ -199,7 +207,7 @@ def draw_residuals(axes: Axes, edges_tev: np.ndarray, counts: np.ndarray, predic
     _plain_decades(axes)
 
 
-def draw_cumulative_significance(axes: Axes, livetime_h: Sequence[float], sqrt_ts: Sequence[float]) -> None:
+def draw_cumulative_significance(axes: Axes, livetime_h: ArrayLike, sqrt_ts: ArrayLike) -> None:
     """Significance of all observations so far against their livetime, with the √livetime growth of a steady source."""
     hours, significance = np.asarray(livetime_h, dtype=float), np.asarray(sqrt_ts, dtype=float)
     grid = np.linspace(0, hours[-1], 100)
@@ -210,8 +218,8 @@ def draw_cumulative_significance(axes: Axes, livetime_h: Sequence[float], sqrt_t
     axes.legend()
 
 
-def draw_excess_by_observation(axes: Axes, names: Sequence[str], rate: Sequence[float], error: Sequence[float]) -> None:
-    """Excess rate of each observation: an outlier is bad weather, a wrong target or a flare."""
+def draw_rates(axes: Axes, names: Sequence[str], rate: ArrayLike, error: ArrayLike, label: str) -> None:
+    """Rate of each observation with its error, and the mean as a dashed line; `label` says what is counted."""
     place = np.arange(len(names))
     rates, errors = np.asarray(rate, dtype=float), np.asarray(error, dtype=float)
     axes.errorbar(place, rates, yerr=errors, fmt="o", color=BLUE)
@@ -219,11 +227,11 @@ def draw_excess_by_observation(axes: Axes, names: Sequence[str], rate: Sequence[
     if known.any():
         axes.axhline(weighted_mean(rates[known], errors[known]), color=BLUE, linestyle="--", linewidth=1)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="Observation", ylabel="Excess rate [1 / min]")
+    axes.set(xlabel="Observation", ylabel=label)
     _named_places(axes, names)
 
 
-def draw_energy_ranges(axes: Axes, names: Sequence[str], low_tev: Sequence[float], high_tev: Sequence[float]) -> None:
+def draw_energy_ranges(axes: Axes, names: Sequence[str], low_tev: ArrayLike, high_tev: ArrayLike) -> None:
     """Safe energy range of each observation: a threshold far above the others costs the spectrum its low end."""
     place = np.arange(len(names))
     low, high = np.asarray(low_tev, dtype=float), np.asarray(high_tev, dtype=float)

@@ -6,14 +6,16 @@ The first note of a section is its headline: the page repeats it right under the
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from gammapy.modeling.models import SkyModel
 
-from gammaops.physics.figures import TALL, draw_light_curve, draw_spectrum, encode
+from gammaops.physics.counts_by_energy import merged
+from gammaops.physics.figures import TALL, draw_counts_spectrum, draw_light_curve, draw_residuals, draw_spectrum, encode
 from gammaops.physics.notation import measured, plain, unit_text
-from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, hottest, plane
+from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, hottest, planes
 from gammaops.physics.steadiness import Steadiness
 from gammaops.steps.base import Figure, Section, Table
 
@@ -26,10 +28,19 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxMaps, FluxPoints
     from gammapy.modeling.models import Models, SpectralModel
 
-__all__ = ["light_curve_section", "map_section", "models_section", "spectrum_section"]
+__all__ = ["fit_section", "light_curve_section", "map_section", "spectrum_section"]
 
 DNDE, FLUX = u.Unit("TeV-1 cm-2 s-1"), u.Unit("cm-2 s-1")
-DETECTED = 2.0
+DETECTED, SIGNIFICANT = 2.0, 5.0
+_MAP_CAPTIONS = {
+    "sqrt_ts": "Significance: white is no signal, the black line is 5 σ; a bad background is patchy.",
+    "npred_excess": "Excess counts above the background.",
+    "counts": "All counts, background included.",
+}
+_SPREAD_CAPTION = (
+    "Significance of all pixels. Sources are the tail on the right; the rest should follow the line, and a wider"
+    " hill is a bad background."
+)
 
 
 def spectrum_section(points: FluxPoints, model: SpectralModel | None = None) -> Section:
@@ -96,36 +107,75 @@ def _minute(time: Time) -> str:
     return time.utc.strftime("%Y-%m-%d %H:%M")
 
 
-def map_section(maps: FluxMaps, marks: Mapping[str, SkyCoord] | None = None) -> Section:
-    """Significance and excess maps with named positions, and whether the rest of the sky is empty."""
-    highest, position = hottest(maps.sqrt_ts)
-    place = f"RA {position.ra.deg:.2f}°, Dec {position.dec.deg:+.2f}°"
-    notes = [f"Highest significance {highest:.1f} σ at {place} (J2000)."]
-    captions = {
-        "sqrt_ts": "Significance. White is no signal, the black line is 5 σ; a bad background is patchy.",
-        "npred_excess": "Excess counts above the background.",
-        "counts": "All counts, background included.",
-    }
-    figures = []
-    for name, caption in captions.items():
+def map_section(maps: FluxMaps) -> Section:
+    """Significance, excess and counts by energy, and whether the rest of the sky is as empty as it should be."""
+    notes, figures = [], []
+    marks: dict[str, dict[str, SkyCoord]] = {}
+    for energies, image in planes(maps.sqrt_ts):
+        highest = hottest(image)
+        prefix = f"{energies}: " if len(planes(maps.sqrt_ts)) > 1 else ""
+        if highest is None:
+            notes.append(f"{prefix}no pixel has a significance; nothing was observed there.")
+            continue
+        value, position = highest
+        place = f"RA {position.ra.deg:.2f}°, Dec {position.dec.deg:+.2f}° (J2000)"
+        notes.append(f"{prefix}highest significance {value:.1f} σ at {place}.".capitalize())
+        marks[energies] = {f"{value:.1f} σ": position} if value > SIGNIFICANT else {}
+    for name, caption in _MAP_CAPTIONS.items():
         if name in maps.available_quantities:
-            sky_map = getattr(maps, name)
-            draw = partial(draw_sky_map, sky_map=sky_map, quantity=name, marks=marks)
-            figures.append(Figure(caption, encode(draw, TALL, plane(sky_map).geom.wcs)))
-    spread = (
-        "Significance of all pixels. Away from the source they should follow the line; wider means a bad background."
-    )
-    figures.append(Figure(spread, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
+            for energies, image in planes(getattr(maps, name)):
+                draw = partial(draw_sky_map, image=image, quantity=name, marks=marks.get(energies))
+                figures.append(Figure(f"{caption} {energies}.", encode(draw, TALL, image.geom.wcs)))
+    if marks:
+        figures.append(Figure(_SPREAD_CAPTION, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
     return Section(title="Sky maps", notes=notes, figures=figures)
 
 
-def models_section(models: Models, *, notes: tuple[str, ...] = (), figures: tuple[Figure, ...] = ()) -> Section:
-    """Parameters of fitted models with errors and units; fixed ones say so."""
-    rows = []
+def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:
+    """Parameters of fitted models with errors and units, and how well they describe the counts.
+
+    Parameters
+    ----------
+    models : `gammapy.modeling.models.Models`
+        Fitted models with their covariance.
+    fit : mapping
+        The key ``fit`` of the product: ``message``, ``total_stat``, ``nfev``, and, where known, ``counts`` by energy.
+    """
+    rows = [row for model in models for row in _parameter_rows(model)]
+    about = f"{fit['message']} Fit statistic {fit['total_stat']:.1f} after {fit['nfev']} evaluations."
+    return Section(
+        title="Fit",
+        notes=(_fit_headline(models), about),
+        figures=tuple(_fit_figures(fit.get("counts"))),
+        tables=(Table(("Parameter", "Value ± 1 σ", "Unit", ""), rows),),
+    )
+
+
+def _fit_headline(models: Models) -> str:
+    """The free spectral parameters of the first source."""
     for model in models:
-        for parameter in model.parameters:
-            value = plain(parameter.value, 4) if parameter.frozen else measured(parameter.value, parameter.error)
-            about = "fixed" if parameter.frozen else ""
-            rows.append((f"{model.name}: {parameter.name}", value, unit_text(parameter.unit), about))
-    table_ = Table(("Parameter", "Value ± 1 σ", "Unit", ""), rows)
-    return Section(title="Fit", notes=notes, figures=figures, tables=(table_,))
+        spectral = getattr(model, "spectral_model", None)
+        if isinstance(model, SkyModel) and spectral is not None:
+            free = [one for one in spectral.parameters if not one.frozen]
+            words = [f"{one.name} {measured(one.value, one.error)} {unit_text(one.unit)}".strip() for one in free]
+            return f"{model.name}: {', '.join(words) or 'no free spectral parameter'}."
+    return "No source among the models."
+
+
+def _parameter_rows(model: Any) -> Iterator[tuple[str, ...]]:
+    for parameter in model.parameters:
+        if parameter.frozen and not isinstance(model, SkyModel):
+            continue
+        value = plain(parameter.value, 4) if parameter.frozen else measured(parameter.value, parameter.error)
+        yield f"{model.name}: {parameter.name}", value, unit_text(parameter.unit), "fixed" if parameter.frozen else ""
+
+
+def _fit_figures(found: Mapping[str, Any] | None) -> Iterator[Figure]:
+    bins = merged(found) if found else {}
+    if not bins or not len(bins["counts"]):
+        return
+    caption = "Counts of all datasets together: measured, and predicted by the best fit."
+    yield Figure(caption, encode(partial(draw_counts_spectrum, **bins)))
+    caption = "What the fit does not describe. Most points should lie in or near the grey band, without a trend."
+    edges, counts, predicted = (bins[name] for name in ("edges_tev", "counts", "predicted"))
+    yield Figure(caption, encode(partial(draw_residuals, edges_tev=edges, counts=counts, predicted=predicted)))

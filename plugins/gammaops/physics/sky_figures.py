@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 from scipy.stats import norm
 
 from gammaops.physics.figures import BLUE, GREY, ORANGE
+from gammaops.physics.notation import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-__all__ = ["draw_significance_distribution", "draw_sky_map", "hottest", "plane"]
+__all__ = ["draw_significance_distribution", "draw_sky_map", "hottest", "planes"]
 
 _SIGNIFICANT = 5.0
 _BRIGHTEST = 15.0  # higher ones get the darkest red, so that the rest of the sky is not pale
@@ -30,24 +31,29 @@ _LABELS = {
 }
 
 
-def plane(sky_map: WcsNDMap) -> WcsNDMap:
-    """The map without its energy axis of one bin."""
-    return sky_map.sum_over_axes(keepdims=False) if sky_map.geom.axes else sky_map
+def planes(sky_map: WcsNDMap) -> list[tuple[str, WcsNDMap]]:
+    """The images of a map with the energies of each, ``0.7 to 30 TeV``; empty text where there is no energy axis."""
+    if not sky_map.geom.axes:
+        return [("", sky_map)]
+    (axis,) = sky_map.geom.axes
+    edges = zip(axis.edges_min.to_value("TeV"), axis.edges_max.to_value("TeV"), strict=True)
+    texts = [f"{plain(low, 2)} to {plain(high, 2)} TeV" for low, high in edges]
+    return [(text, sky_map.slice_by_idx({axis.name: place})) for place, text in enumerate(texts)]
 
 
-def hottest(sqrt_ts: WcsNDMap) -> tuple[float, SkyCoord]:
-    """The highest significance of a map in σ, and where it is."""
-    image = plane(sqrt_ts)
-    place = np.unravel_index(np.nanargmax(image.data), image.data.shape)
-    return float(image.data[place]), image.geom.get_coord().skycoord[place].icrs
+def hottest(sqrt_ts: WcsNDMap) -> tuple[float, SkyCoord] | None:
+    """The highest significance of an image in σ, and where it is; None if no pixel has one."""
+    if not np.isfinite(sqrt_ts.data).any():
+        return None
+    place = np.unravel_index(np.nanargmax(sqrt_ts.data), sqrt_ts.data.shape)
+    return float(sqrt_ts.data[place]), sqrt_ts.geom.get_coord().skycoord[place].icrs
 
 
-def draw_sky_map(axes: Axes, sky_map: WcsNDMap, quantity: str, marks: Mapping[str, SkyCoord] | None = None) -> None:
-    """A map of ``counts``, ``npred_excess`` or ``sqrt_ts`` with named positions; significance is white at zero.
+def draw_sky_map(axes: Axes, image: WcsNDMap, quantity: str, marks: Mapping[str, SkyCoord] | None = None) -> None:
+    """An image of ``counts``, ``npred_excess`` or ``sqrt_ts`` with named positions; significance is white at zero.
 
-    The axes must have the projection ``plane(sky_map).geom.wcs``.
+    The axes must have the projection ``image.geom.wcs``.
     """
-    image = plane(sky_map)
     data = image.data.astype(float)
     highest = float(np.nanmax(data))
     scale: Normalize
@@ -79,7 +85,7 @@ def _draw_marks(axes: Axes, image: WcsNDMap, marks: Mapping[str, SkyCoord], colo
 
 def draw_significance_distribution(axes: Axes, sqrt_ts: WcsNDMap) -> None:
     """Significances of all pixels against what a sky without sources gives; the last bin holds all above it."""
-    values = plane(sqrt_ts).data
+    values = sqrt_ts.data
     values = np.clip(values[np.isfinite(values)], -_SPREAD, _SPREAD)
     edges = np.linspace(-_SPREAD, _SPREAD, 91)
     counts, _ = np.histogram(values, edges)

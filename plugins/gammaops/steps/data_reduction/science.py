@@ -12,6 +12,7 @@ import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.archive import Archive
 from gammaops.physics.datasets_io import read_dataset, write_dataset
+from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
 from gammaops.physics.observation_table import observation_table
 from gammaops.physics.reduction import Reduction, dataset_metrics
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from gammaops.products.base import IndexDraft, Product
-    from gammaops.steps.base import Scope
+    from gammaops.steps.base import Scope, Section
 
-__all__ = ["Prepared", "collect", "prepare", "run", "sources", "split"]
+__all__ = ["Prepared", "collect", "prepare", "report", "run", "sources", "split"]
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
     return Prepared(Path(observations["datastore"]), observations, Reduction(datasets), bool(datasets["stack"]))
 
 
-def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:  # noqa: ARG001
+def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
     """The observations that a run expects."""
     archive = Archive.read(prepared.folder)
     return observation_table(archive, prepared.selection, scope, prepared.reduction.irfs)
@@ -65,7 +66,7 @@ def sources(prepared: Prepared, row: Mapping[str, Any]) -> list[Path]:
 
 def run(
     prepared: Prepared,
-    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001 - an observation comes from the archive
+    inputs: Mapping[str, Sequence[Product]],
     out: Mapping[str, Path],
     row: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def run(
 
 def collect(
     prepared: Prepared,
-    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001 - the parts are all there is
+    inputs: Mapping[str, Sequence[Product]],
     out: Mapping[str, IndexDraft],
     parts: Sequence[Product],
 ) -> dict[str, Any]:
@@ -98,7 +99,9 @@ def collect(
     else:
         for part in parts:
             draft.add(part, _row(part.metrics["name"], [part]))
-    counts = {key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics}
+    counts = {
+        key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics
+    }
     return {"observations": len(parts), "livetime_s": total["livetime_s"], **counts}
 
 
@@ -112,3 +115,8 @@ def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
         "gti": [interval for part in parts for interval in part.metrics["gti"]],
         "instrument": "+".join(instruments),
     }
+
+
+def report(product: Product) -> Section:
+    """What was observed."""
+    return datasets_section(product)

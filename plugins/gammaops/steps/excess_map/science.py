@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from gammapy.estimators import ExcessMapEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.datasets_io import named_members, read_dataset
-from gammaops.physics.flux_io import model_hdu
+from gammaops.physics.flux_io import model_hdu, read_flux_maps
 from gammaops.physics.geometry import energy_axis, given
+from gammaops.physics.sections import map_section
 from gammaops.physics.stacking import common_geoms, empty_stack, stack
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxMaps
 
     from gammaops.products.base import Product
+    from gammaops.steps.base import Section
 
-__all__ = ["prepare", "run"]
+__all__ = ["prepare", "report", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -78,3 +79,8 @@ def _numbers(dataset: MapDataset, maps: FluxMaps) -> dict[str, Any]:
     position = maps.geom.to_image().pix_to_coord((x, y))
     lon, lat = (float(coordinate.to_value("deg").item()) for coordinate in position)
     return metrics | {"sqrt_ts_max": float(significance[y, x]), "lon_max_deg": lon, "lat_max_deg": lat}
+
+
+def report(product: Product) -> Section:
+    """The maps."""
+    return map_section(read_flux_maps(product.path))  # type: ignore[arg-type]

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+import yaml
 from gammapy.modeling import Fit
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
+from gammaops.physics.counts_by_energy import counts_by_energy
 from gammaops.physics.datasets_io import read_datasets
 from gammaops.physics.geometry import given
-from gammaops.physics.models_io import attach, fit_document, read_models, write_fit
+from gammaops.physics.models_io import attach, fit_document, read_fitted_models, read_models, write_fit
+from gammaops.physics.sections import fit_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
     from gammaops.products.base import Product
+    from gammaops.steps.base import Section
 
-__all__ = ["Prepared", "prepare", "run"]
+__all__ = ["Prepared", "prepare", "report", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     models = attach(read_models(prepared.models_file), datasets)
     result = _fit(prepared.fit, datasets)
     document = fit_document(models, result)
+    document["fit"]["counts"] = counts_by_energy(datasets)
     metrics = _metrics(document["fit"], datasets)
     _check(result, models, metrics)
     write_fit(document, out["fit"])
@@ -116,3 +121,9 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets) -> dict[str, Any]:
         "counts": counts,
         "parameters": parameters,
     }
+
+
+def report(product: Product) -> Section:
+    """Parameters, and counts against the best fit."""
+    fit = yaml.safe_load(product.path.read_text(encoding="utf-8"))["fit"]  # type: ignore[union-attr]
+    return fit_section(read_fitted_models(product.path), fit)  # type: ignore[arg-type]

@@ -14,9 +14,11 @@ from gammapy.estimators import FluxPointsEstimator
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.datasets_io import energy_axis_of, named_members, read_datasets
-from gammaops.physics.flux_io import join_parts, write_flux_points
+from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
+from gammaops.physics.lineage import inputs_of
 from gammaops.physics.models_io import read_fitted_models, source_of
+from gammaops.physics.sections import spectrum_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from gammapy.maps import MapAxis
 
     from gammaops.products.base import Product
-    from gammaops.steps.base import Scope
+    from gammaops.steps.base import Scope, Section
 
-__all__ = ["Prepared", "collect", "prepare", "run", "split"]
+__all__ = ["Prepared", "collect", "prepare", "report", "run", "split"]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
     return Prepared(energy_axis(block["energy"]), block["source"], given(block["parameters"]))
 
 
-def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:  # noqa: ARG001
+def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
     """One row per energy bin, named by the edges of the datasets' own bins that the estimator will use."""
     members = named_members(inputs["datasets"])
     if not members:
@@ -103,8 +105,8 @@ def _numbers(points: Any) -> dict[str, Any]:
 
 
 def collect(
-    prepared: Prepared,  # noqa: ARG001 - all is in the parts
-    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001
+    prepared: Prepared,
+    inputs: Mapping[str, Sequence[Product]],
     out: Mapping[str, Path],
     parts: Sequence[Product],
 ) -> dict[str, Any]:
@@ -116,3 +118,12 @@ def collect(
     log.info("%s flux points of %s", len(parts), parts[0].metrics["source"])
     found = [part.metrics["bin"] for part in parts if part.metrics.get("dnde_per_cm2_s_tev") is not None]
     return {"source": parts[0].metrics["source"], "points": len(parts), "points_with_flux": len(found)}
+
+
+def report(product: Product) -> Section:
+    """The spectrum, with the error band of the fit if its product is still there."""
+    points = read_flux_points(product.path)  # type: ignore[arg-type]
+    model = points.reference_model
+    for path in inputs_of(product, "fit"):
+        model = read_fitted_models(path)[product.metrics["source"]]
+    return spectrum_section(points, model.spectral_model)

@@ -17,18 +17,19 @@ from gammapy.estimators import LightCurveEstimator
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.datasets_io import named_members, read_dataset
-from gammaops.physics.flux_io import join_parts, write_flux_points
+from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.models_io import read_fitted_models, source_of
+from gammaops.physics.sections import light_curve_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gammaops.products.base import Product
-    from gammaops.steps.base import Scope
+    from gammaops.steps.base import Scope, Section
 
-__all__ = ["Prepared", "collect", "prepare", "run", "split"]
+__all__ = ["Prepared", "collect", "prepare", "report", "run", "split"]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
     return Prepared(intervals, None if axis is None else axis.edges, block["source"], given(block["parameters"]))
 
 
-def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:  # noqa: ARG001
+def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
     """One row per interval, in order of time, with the datasets that lie in it as a whole."""
     spans = {name: _span(member) for name, member in named_members(inputs["datasets"])}
     if not spans:
@@ -141,8 +142,8 @@ def _numbers(curve: Any) -> dict[str, Any]:
 
 
 def collect(
-    prepared: Prepared,  # noqa: ARG001 - all is in the parts
-    inputs: Mapping[str, Sequence[Product]],  # noqa: ARG001
+    prepared: Prepared,
+    inputs: Mapping[str, Sequence[Product]],
     out: Mapping[str, Path],
     parts: Sequence[Product],
 ) -> dict[str, Any]:
@@ -154,3 +155,8 @@ def collect(
     write_flux_points(join_parts(paths, [part.metrics["datasets"] for part in parts]), out["light_curve"])
     log.info("%s points of the light curve of %s", len(parts), parts[0].metrics["source"])
     return {"source": parts[0].metrics["source"], "points": len(parts)}
+
+
+def report(product: Product) -> Section:
+    """The light curve."""
+    return light_curve_section(read_flux_points(product.path))  # type: ignore[arg-type]

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.datasets_io import named_members, read_dataset, write_dataset
+from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.stacking import common_geoms, empty_stack, stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gammaops.products.base import IndexDraft, Product
+    from gammaops.steps.base import Section
 
-__all__ = ["prepare", "run"]
+__all__ = ["prepare", "report", "run"]
 
 
 def prepare(config: Mapping[str, Any]) -> None:
     """Nothing to prepare: a stack has no settings."""
 
 
-def run(prepared: None, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, IndexDraft]) -> dict[str, Any]:  # noqa: ARG001
+def run(prepared: None, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, IndexDraft]) -> dict[str, Any]:
     """Stack in the order of obs_id, one dataset in memory beside the sum."""
     groups: dict[str, list[Product]] = {}
     for _, member in named_members(inputs["datasets"]):
@@ -47,3 +49,8 @@ def _row(name: str, instrument: str, members: Sequence[Product]) -> dict[str, An
         "gti": [interval for member in members for interval in member.row["gti"]],
         "instrument": instrument,
     }
+
+
+def report(product: Product) -> Section:
+    """What was stacked."""
+    return datasets_section(product)
