@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gammaops.config.blocks import GENERAL, block_levels, dag_level, step_level
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py from the code; run `make docs` instead of editing. -->"
 
 # Rules that say more about a value than its type does.
-KINDS = {"time": "time, UTC", "times": "time or times, UTC", "path": "path", "integers": "integers"}
+SEVERAL = {
+    ("string", "dict"): "`nightly`, a cron string (UTC), or `{product: <analysis>/<name>}`",
+    ("integer", "string"): "integer or `auto`",
+    ("string", "list", "dict"): "a name, names, or `{role: names}`",
+}
+KINDS = {"date": "date", "time": "time, UTC", "times": "time or times, UTC", "path": "path", "integers": "integers"}
 
 
 def main(folder: Path) -> None:
@@ -31,7 +37,7 @@ def pages() -> Mapping[str, str]:
     """File name to content, for every page of the reference."""
     specs = step_specs()
     written = {f"{tag}.md": _step_page(spec) for tag, spec in specs.items()}
-    return {"README.md": _index(specs), **written}
+    return {"README.md": _index(specs), "analysis.md": _analysis_page(), **written}
 
 
 def _index(specs: Mapping[str, StepSpec]) -> str:
@@ -40,7 +46,30 @@ def _index(specs: Mapping[str, StepSpec]) -> str:
         for tag, spec in sorted(specs.items())
     ]
     table = ["| tag | what it does | reads → makes | fans out over |", "| --- | --- | --- | --- |", *rows]
-    return "\n".join([NOTE, "", "# Reference", "", "## Step types", "", *table, ""])
+    intro = [
+        "An analysis holds [`description`, `dag`, `general` and `steps`](analysis.md), which belong to no step, and",
+        "the config blocks of its steps.",
+    ]
+    return "\n".join([NOTE, "", "# Reference", "", *intro, "", "## Step types", "", *table, ""])
+
+
+def _analysis_page() -> str:
+    """The blocks that belong to no step type."""
+    blocks = {
+        "Config block `dag`": (
+            "When it runs in Airflow; without it, by hand only. `site` may be the name of a known one.",
+            dag_level().keys,
+        ),
+        "Config block `general`": ("", block_levels()[GENERAL].keys),
+        "An entry of `steps`": (
+            "Without `steps` an analysis gets the obvious chain for its blocks.",
+            step_level().keys,
+        ),
+    }
+    lines = [NOTE, "", "# What every analysis may have", "", "`description` is a sentence for people.", ""]
+    for title, (doc, keys) in blocks.items():
+        lines += [f"## {title}", "", *([doc, ""] if doc else []), *key_table({"schema": keys}), ""]
+    return "\n".join(lines)
 
 
 def _kinds(spec: StepSpec) -> str:
@@ -118,12 +147,20 @@ def _what(rule: Mapping[str, Any]) -> str:
     if options:
         several = "some of " if "choices" in rule else ""
         return several + ", ".join(f"`{one}`" for one in options if one is not None)
+    if isinstance(rule["type"], list):
+        return SEVERAL.get(tuple(rule["type"]), " or ".join(rule["type"]))
     if "quantity" in rule:
         return f"quantity, {rule['meta']['unit'] or 'no unit'}{_range(rule['quantity'])}"
     for mark, name in KINDS.items():
         if mark in rule:
             return name
-    plain = {"string": "text", "float": "number", "boolean": "true or false", "text_list": "text or texts"}
+    plain = {
+        "string": "text",
+        "float": "number",
+        "boolean": "true or false",
+        "text_list": "text or texts",
+        "dict": "mapping",
+    }
     return plain.get(rule["type"], rule["type"]) + _range({"low": rule.get("min"), "high": rule.get("max")})
 
 

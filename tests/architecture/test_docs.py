@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from gammaops.cli.main import COMMANDS
+from gammaops.config import parse_config
+from gammaops.plan import make_plan
+from gammaops.steps.base import StepSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changes").glob("*.md")])
@@ -31,6 +37,35 @@ def test_the_reference_is_what_the_code_says(tmp_path: Path):
 
 def _texts(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(
+        rf"^ *```{language}\n(.*?)^ *```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def test_the_analysis_in_the_readme_is_accepted():
+    (text,) = _blocks("README.md", "yaml")
+    plan = make_plan(parse_config(text, "crab-spectrum", "README.md"))
+    assert [step.spec.tag for step in plan.steps] == ["data-reduction", "fit", "flux-points"]
+
+
+def test_the_step_in_the_how_to_is_a_step():
+    spec, science = (textwrap.dedent(code) for code in _blocks("docs/howto/add-a-step.md", "python"))
+    found: dict[str, object] = {}
+    exec(spec, found)  # noqa: S102 - our own page
+    assert isinstance(found["SPEC"], StepSpec)
+    assert {"def prepare(", "def run("} <= {
+        line[: line.index("(") + 1] for line in science.splitlines() if line[:4] == "def "
+    }
+
+
+def test_commands_in_the_docs_exist():
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    used = set(re.findall(r"^ *\$ gammaops (\w+)", pages, flags=re.MULTILINE))
+    assert used
+    assert used <= set(COMMANDS)
 
 
 def test_the_readme_is_short():

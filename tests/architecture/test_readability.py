@@ -14,6 +14,10 @@ SOURCES = sorted([*(ROOT / "plugins").rglob("*.py"), *(ROOT / "dags").glob("*.py
 MODULE_LINES = 300
 SPEC_LINES = 90
 FUNCTION_LINES = 40
+# Exceptions, each with its reason.
+LONGER = {
+    "plugins/gammaops/steps/data_reduction/spec.py": 140,  # two of gammapy's blocks: observations and datasets
+}
 # Names that say nothing about what is inside.
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"}
 TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".cfg", ".html", ".css", ".json", ".sh", ".lock", ".ecsv", ""}
@@ -47,6 +51,7 @@ def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def test_modules_are_short():
     limits = {path: SPEC_LINES if path.name == "spec.py" else MODULE_LINES for path in SOURCES}
+    limits |= {ROOT / name: limit for name, limit in LONGER.items()}
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
     assert [f"{_name(path)}: {lengths[path]} lines" for path in SOURCES if lengths[path] > limits[path]] == []
 
