@@ -58,9 +58,7 @@ def gammaops(verbose: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        gammaops.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.exceptions.Exit as request:
-        return request.exit_code
+        code = gammaops.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return BAD_INPUT
@@ -75,4 +73,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:
         logging.getLogger(__name__).exception("internal error; please report it with this traceback")
         return INTERNAL
-    return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,160 @@
+"""Whole runs on a simulated archive, with gammapy and without Airflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gammaops
+from gammaops.cli import main
+from gammaops.config import parse_config
+from gammaops.products import ProductStore, RunFolder
+from gammaops.runner import LocalRun, Provenance, Run, begin, late_nights, night_of_row, scheduled_scope
+from gammaops.simulation import ArchivePlan, deliver, simulate_archive
+
+NIGHTS = ("2026-11-02", "2026-11-03")
+BAD = {2: "truncated", 3: "missing-irf", 4: "nan-irf", 5: "empty-gti", 6: "duplicate-id"}
+LATE = 8
+
+CONFIG = """
+dag: {site: hess, schedule: nightly, start: 2026-11-01, lookback: 5, max_quarantined: 80 %}
+observations: {datastore: archive, required_irf: [aeff, edisp]}
+datasets:
+  type: 1d
+  stack: false
+  geom: {axes: {energy: {min: 0.5 TeV, max: 50 TeV, nbins: 8}, energy_true: {min: 0.3 TeV, max: 100 TeV, nbins: 16}}}
+  on_region: {frame: icrs, lon: 83.63 deg, lat: 22.01 deg, radius: 0.11 deg}
+  background: {method: reflected}
+  safe_mask: {methods: [aeff-max], parameters: {aeff_percent: 10}}
+steps: [{name: reduce, tag: data-reduction}]
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights of seven observations: the first with five bad ones, the second with a late one."""
+    folder = tmp_path_factory.mktemp("data")
+    plan = ArchivePlan(nights=2, observations=7, duration_min=5, size="small", bad=BAD, late=frozenset({LATE}), seed=1)
+    simulate_archive(folder / "archive", plan)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAMMAOPS_DATA", str(data))
+
+
+def run(out: Path, text: str = CONFIG, **arguments: object) -> LocalRun:
+    return gammaops.run(parse_config(text, name="simulated", source="simulated.yaml"), out, **arguments)
+
+
+def ledger(out: Path, result: LocalRun) -> dict[int, tuple[str, str]]:
+    record = RunFolder.of(ProductStore(out), result.report).read_json("run.json")
+    return {row["obs_id"]: (row["state"], row["reason_class"]) for row in record["ledger"]}
+
+
+def dataset_digests(out: Path) -> set[str]:
+    return {path.name for path in (out / "products" / "dataset").rglob("*.fits")}
+
+
+def test_every_kind_of_bad_observation_is_quarantined_with_its_class(tmp_path: Path) -> None:
+    result = run(tmp_path, nights=NIGHTS[:1])
+    assert ledger(tmp_path, result) == {
+        1: ("done", ""),
+        2: ("quarantined", "truncated"),
+        3: ("quarantined", "missing-irf"),
+        4: ("quarantined", "irf-not-finite"),
+        5: ("quarantined", "empty-gti"),
+        6: ("quarantined", "duplicate-id"),
+        7: ("done", ""),
+    }
+    assert result.verdict.ok
+
+
+def test_bad_observations_leave_the_others_byte_for_byte_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = tmp_path / "clean"
+    simulate_archive(clean / "archive", ArchivePlan(nights=1, observations=7, duration_min=5, size="small", seed=1))
+    run(tmp_path / "bad", nights=NIGHTS[:1])
+    monkeypatch.setenv("GAMMAOPS_DATA", str(clean))
+    run(tmp_path / "good", nights=NIGHTS[:1])
+    assert len(dataset_digests(tmp_path / "bad")) == 2
+    assert dataset_digests(tmp_path / "bad") < dataset_digests(tmp_path / "good")
+
+
+def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Path, data: Path) -> None:
+    store, config = ProductStore(tmp_path), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+    second = run(tmp_path, nights=NIGHTS[1:])
+    assert ledger(tmp_path, second)[LATE] == ("missing", "absent")
+
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, path) for path in found] == [("2026-11-02", 1)], "the first night was never processed"
+    run(tmp_path, nights=NIGHTS[:1])
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+    deliver(data / "archive", LATE)
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, path) for path in found] == [("2026-11-03", 1)]
+    assert late_nights(tomorrow, lambda night: True, 10, Provenance()) == [], "a night under way is left alone"
+    healed = run(tmp_path, nights=NIGHTS[1:])
+    assert ledger(tmp_path, healed) == {LATE: ("done", "")} | dict.fromkeys(range(9, 15), ("reused", ""))
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+def test_quality_cuts_reject_and_are_named(tmp_path: Path) -> None:
+    text = CONFIG.replace("required_irf: [aeff, edisp]", "required_irf: [aeff, edisp], quality: {livetime: {min: 1 h}}")
+    result = run(tmp_path, text, nights=NIGHTS[:1])
+    states = ledger(tmp_path, result)
+    assert states[1] == states[7]
+    assert states[1][0] == "rejected"
+    assert "livetime" in states[1][1]
+    assert not result.verdict.ok, "some were expected and none could be used"
+
+
+def test_unknown_observation_that_was_asked_for_is_missing(tmp_path: Path) -> None:
+    states = ledger(tmp_path, run(tmp_path, obs_ids=[1, 99]))
+    assert states == {1: ("done", ""), 99: ("missing", "unknown-id")}
+
+
+def test_night_without_observations_is_green_and_says_so(tmp_path: Path) -> None:
+    result = run(tmp_path, nights=["2026-12-24"])
+    assert result.verdict.ok
+    assert "NO_DATA" in result.verdict.line
+    assert "night 2026-12-24" in result.verdict.line
+
+
+def test_command_line_runs_and_tells_verdict_and_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "simulated.yaml"
+    config.write_text(CONFIG)
+    out = tmp_path / "out"
+    assert main(["run", "--filename", str(config), "--out", str(out), "--obs-id", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "simulated, observations 1: GOOD: 1 expected: 1 done" in printed
+    assert f"report: {out.as_uri()}" in printed
+    assert main(["run", "--filename", str(config), "--out", str(out), "--obs-id", "2"]) == 2
+    assert "RED: 1 of 1 quarantined or missing, more than 80 %" in capsys.readouterr().out
+
+
+def test_command_line_refuses_bad_input_with_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "simulated.yaml"
+    config.write_text(CONFIG.replace("nbins: 8", "nbinz: 8"))
+    assert main(["lint", str(config)]) == 1
+    assert f"{config}:7:" in capsys.readouterr().out
+    assert main(["run", "--filename", str(config), "--out", str(tmp_path / "out")]) == 1
+    assert "did you mean nbins?" in capsys.readouterr().err
+    config.write_text(CONFIG)
+    assert main(["lint", str(config)]) == 0
+    assert main(["run", "--filename", str(config), "--out", str(tmp_path), "--step", "redcue"]) == 1
+    assert "no step redcue; there are: reduce" in capsys.readouterr().err
+
+
+def test_archive_that_is_not_there_is_told_by_the_run_not_by_lint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "simulated.yaml"
+    config.write_text(CONFIG)
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    assert main(["lint", str(config)]) == 0
+    assert main(["run", "--filename", str(config), "--out", str(tmp_path / "out")]) == 2
+    assert "observations.datastore: 'archive' does not exist" in capsys.readouterr().out
