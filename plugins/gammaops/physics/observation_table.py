@@ -198,7 +198,7 @@ def _cut(row: Mapping[str, Any], quality: Mapping[str, Any], table: Table) -> _S
 def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[str]) -> _State | None:
     absent = sorted(required - {hdu["type"] for hdu in hdus})
     if absent:
-        return _State("rejected", "required_irf", f"the HDU index lists no {', '.join(absent)}")
+        return _State("quarantined", "missing-irf", f"the HDU index lists no {', '.join(absent)}")
     return None
 
 
