@@ -81,7 +81,7 @@ class StepSpec:
     files : tuple of str
         Dotted config keys that name input files; the digest of each file enters the product's key, its path does not.
     folders : tuple of str
-        Dotted config keys that name folders; they never enter a key.
+        Dotted config keys that name folders, and files that only choose among inputs; they never enter a key.
     required : tuple of str
         Dotted config keys of other blocks than its own without which it cannot run.
     fan_out : Fan, optional

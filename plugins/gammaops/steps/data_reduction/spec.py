@@ -123,8 +123,8 @@ SPEC = StepSpec(
     },
     reads=("datasets",),
     produces={"datasets": Output("datasets", ".json", "One dataset per observation, or one stacked", "dataset")},
-    folders=("observations.datastore",),
-    files=("observations.obs_file", "datasets.background.exclusion"),
+    folders=("observations.datastore", "observations.obs_file"),
+    files=("datasets.background.exclusion",),
     fan_out=Fan(over="observations", table="observations", part=Output("dataset", ".fits")),
     observations=True,
 )
