@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["counts_by_energy", "merged"]
 
+NEGLIGIBLE = 0.1
 LEAST_PREDICTED = 10.0
 """Predicted counts in a merged bin: few enough to see structure, enough for √predicted to be its error."""
 
@@ -43,7 +44,7 @@ def merged(found: Mapping[str, Any], least: float = LEAST_PREDICTED) -> dict[str
     """The same in fewer bins, each with at least `least` predicted counts; empty bins at the ends are left out."""
     arrays = {name: np.asarray(values, dtype=float) for name, values in found.items()}
     edges = arrays.pop("edges_tev")
-    used = np.flatnonzero((arrays["predicted"] > 0) | (arrays["counts"] > 0))
+    used = np.flatnonzero((arrays["predicted"] > NEGLIGIBLE) | (arrays["counts"] > 0))
     if not len(used):
         return {"edges_tev": edges[:1], **{name: values[:0] for name, values in arrays.items()}}
     first, last = used[0], used[-1] + 1

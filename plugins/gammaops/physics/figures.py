@@ -184,14 +184,17 @@ def weighted_mean(values: np.ndarray, errors: np.ndarray) -> float:
 def draw_counts_spectrum(
     axes: Axes, edges_tev: np.ndarray, counts: np.ndarray, predicted: np.ndarray, background: np.ndarray
 ) -> None:
-    """Measured counts per energy bin against those that the best fit predicts, and the background in them."""
-    axes.stairs(predicted, edges_tev, color=ORANGE, linewidth=2, label="Predicted: source and background")
-    axes.stairs(background, edges_tev, color=GREY, linewidth=1.5, linestyle="--", label="Background")
+    """Measured counts against those that the best fit predicts, and the background in them, per decade of energy."""
+    decades = np.diff(np.log10(edges_tev))
+    for values, label, style in (
+        (predicted, "Predicted: source and background", {"color": ORANGE, "linewidth": 2}),
+        (background, "Background", {"color": GREY, "linestyle": "--"}),
+    ):
+        axes.stairs(values / decades, edges_tev, baseline=None, label=label, **style)
     centre = np.sqrt(edges_tev[1:] * edges_tev[:-1])
-    axes.errorbar(centre, counts, yerr=np.sqrt(counts), fmt="o", markersize=4, color=BLUE, label="Measured")
-    axes.set(xscale="log", xlabel="Energy [TeV]", ylabel="Counts per bin")
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set_ylim(bottom=0)
+    error = np.sqrt(counts) / decades
+    axes.errorbar(centre, counts / decades, yerr=error, fmt="o", markersize=4, color=BLUE, label="Measured")
+    axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel="Counts per decade of energy")
     _plain_decades(axes)
     axes.legend()
 
@@ -209,7 +212,7 @@ def draw_residuals(axes: Axes, edges_tev: np.ndarray, counts: np.ndarray, predic
 
 def draw_cumulative_significance(axes: Axes, livetime_h: ArrayLike, sqrt_ts: ArrayLike) -> None:
     """Significance of all observations so far against their livetime, with the √livetime growth of a steady source."""
-    hours, significance = np.asarray(livetime_h, dtype=float), np.asarray(sqrt_ts, dtype=float)
+    hours, significance = (np.concatenate([[0.0], np.asarray(values, dtype=float)]) for values in (livetime_h, sqrt_ts))
     grid = np.linspace(0, hours[-1], 100)
     axes.plot(grid, significance[-1] * np.sqrt(grid / hours[-1]), "--", color=GREY, label="Steady source")
     axes.plot(hours, significance, "o-", color=BLUE, label="Observed")

@@ -174,8 +174,8 @@ def _fit_figures(found: Mapping[str, Any] | None) -> Iterator[Figure]:
     bins = merged(found) if found else {}
     if not bins or not len(bins["counts"]):
         return
-    caption = "Counts of all datasets together: measured, and predicted by the best fit."
-    yield Figure(caption, encode(partial(draw_counts_spectrum, **bins)))
+    edges, counts, predicted, background = (bins[name] for name in ("edges_tev", "counts", "predicted", "background"))
+    draw = partial(draw_counts_spectrum, edges_tev=edges, counts=counts, predicted=predicted, background=background)
+    yield Figure("Counts of all datasets together: measured, and predicted by the best fit.", encode(draw))
     caption = "What the fit does not describe. Most points should lie in or near the grey band, without a trend."
-    edges, counts, predicted = (bins[name] for name in ("edges_tev", "counts", "predicted"))
     yield Figure(caption, encode(partial(draw_residuals, edges_tev=edges, counts=counts, predicted=predicted)))

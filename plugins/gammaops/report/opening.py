@@ -11,18 +11,20 @@ _RECIPES = MappingProxyType(
         "datasets": """\
 import json
 from pathlib import Path
-from gammapy.datasets import Datasets, {dataset}
+from gammapy.datasets import Datasets, SpectrumDatasetOnOff  # or SpectrumDataset, MapDataset, MapDatasetOnOff
 
-index = json.loads(Path({path}).read_text())""",
+members = json.loads(Path({path}).read_text())["members"]
+datasets = Datasets([SpectrumDatasetOnOff.read(one["path"], format="gadf", name=one["name"]) for one in members])
+datasets.info_table()""",
         "flux_points": """\
 from gammapy.estimators import FluxPoints
 
-points = FluxPoints.read({path})
+points = FluxPoints.read({path}, sed_type="flux")
 points.to_table(sed_type="dnde", formatted=True)""",
         "light_curve": """\
 from gammapy.estimators import FluxPoints
 
-light_curve = FluxPoints.read({path}, format="lightcurve")
+light_curve = FluxPoints.read({path}, sed_type="flux")
 light_curve.to_table(format="lightcurve", sed_type="flux")""",
         "excess_map": """\
 from gammapy.estimators import FluxMaps

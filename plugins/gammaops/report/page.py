@@ -99,6 +99,7 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
             many_steps=len({row.step for row in rows}) > 1,
             many_nights=len({row.night for row in rows}) > 1,
             parts=ordered,
+            titles=_titles(ordered),
             absent=[row for row in done if not row.products and row.tone != "good"],
             cost=cost_in_words(steps),
             steps=done,
@@ -111,8 +112,19 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
 
 def _headlines(parts: Sequence[Part]) -> list[tuple[str, str]]:
     """The first note of every section, under its title."""
-    sections = [part.section for part in parts if part.section]
-    return [(section.title, section.notes[0]) for section in sections if section.notes]
+    titles = _titles(parts)
+    sections = [part.section for part in parts]
+    shown = zip(titles, sections, strict=True)
+    return [(title, section.notes[0]) for title, section in shown if section and section.notes]
+
+
+def _titles(parts: Sequence[Part]) -> list[str]:
+    """Titles of the parts; where two have the same, the product's name is added."""
+    titles = [part.section.title if part.section else part.product for part in parts]
+    return [
+        f"{title}: {part.product}" if titles.count(title) > 1 else title
+        for title, part in zip(titles, parts, strict=True)
+    ]
 
 
 def _ledger_groups(rows: Sequence[LedgerRow]) -> list[dict[str, Any]]:

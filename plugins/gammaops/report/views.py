@@ -53,7 +53,7 @@ _VERDICTS = {
 _VERDICT_WORD = re.compile(r"(?:^|(?<=: ))(GOOD|PARTIAL|NO_DATA): ")
 _STEP_WORDS = {"ok": "done", "success": "done", "no_work": "nothing to do"}
 _NOT_ORIGIN = frozenset({"analysis", "verdict", "ledger", "steps", "provenance", "scope"})
-_ORIGIN_WORDS = {"run": "run folder", "name": "run name"}
+_ORIGIN_WORDS = {"run": "run folder", "name": "run name", "who": "started by", "code": "version of"}
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _GIGABYTE_MB = 1024.0
@@ -253,13 +253,18 @@ def origin_rows(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where the run comes from: config digest, versions, who ran it; one row per leaf of the record's provenance."""
     rows = [(_ORIGIN_WORDS.get(key, _worded(key)), _text(record[key])) for key in record if key not in _NOT_ORIGIN]
     rows = [row for row in rows if row[1]]
-    return rows + _leaves("", {"scope": record.get("scope"), **(record.get("provenance") or {})})
+    return rows + _leaves("", {"taken": record.get("scope"), **(record.get("provenance") or {})})
 
 
 def _leaves(prefix: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, Mapping):
-        return [row for key in value for row in _leaves(f"{prefix} {_worded(key)}".strip(), value[key])]
-    return [(prefix, _text(value))] if _text(value) else []
+        known = {key: item for key, item in value.items() if not (key == "map_index" and item == -1)}
+        return [
+            row
+            for key, item in known.items()
+            for row in _leaves(f"{prefix} {_ORIGIN_WORDS.get(key, _worded(key))}", item)
+        ]
+    return [(prefix.strip(), _text(value))] if _text(value) else []
 
 
 def _worded(key: Any) -> str:

@@ -29,7 +29,11 @@ def render(record: Mapping[str, Any], products: Mapping[str, Product]) -> str:
     products : mapping of str to Product
         The products that the record names and that could be opened, by name.
     """
-    return render_report(record, list(_parts(record, products)))
+    versions: Mapping[str, Any] = next(
+        (product.sidecar["packages"] for product in products.values() if "packages" in product.sidecar), {}
+    )
+    provenance = {**(record.get("provenance") or {}), "packages": versions}
+    return render_report({**record, "provenance": provenance}, list(_parts(record, products)))
 
 
 def _parts(record: Mapping[str, Any], products: Mapping[str, Product]) -> Iterator[Part]:
