@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
-from gammaops.orchestration.tasks import StepTasks, gathered, opened_run, paths, pulled, skipping, who_asks
+from gammaops.orchestration.tasks import StepTasks, gathered, opened_run, paths, pulled_by_role, skipping, who_asks
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -75,17 +75,28 @@ class StepOperator(BaseOperator):
     step : str
         Name of the step.
     inputs : mapping
-        ``consumed``: outputs of other tasks by role of the step type; for ``collect`` also ``fragments`` and ``parts``.
+        Outputs of other tasks: ``consumed`` by role of the step type; for ``collect`` instead ``fragments`` and ``parts``.
+    sources : mapping, optional
+        For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("inputs",)
     ui_color = "#dcebdc"
 
-    def __init__(self, *, role: str, step: str, inputs: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        role: str,
+        step: str,
+        inputs: Mapping[str, Any],
+        sources: Mapping[str, Sequence[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.role = role
         self.step = step
         self.inputs = inputs
+        self.sources = sources
 
     def execute(self, context: Context) -> str | list[str]:
         """Returns product paths: of the product, or of the rows to map over."""
@@ -107,7 +118,8 @@ class StepOperator(BaseOperator):
         fragments = paths(self.inputs["fragments"])
         if not fragments:
             raise AirflowSkipException("its rows were never listed; see the log of the task before the mapped one")
-        return collect(run, self.step, self._consumed(), fragments, paths(self.inputs["parts"]), who_asks(context))
+        consumed = pulled_by_role(context, self.sources or {})
+        return collect(run, self.step, consumed, fragments, paths(self.inputs["parts"]), who_asks(context))
 
     def _task(self, run: Run, context: Context) -> str:
         from gammaops.runner import run_task
@@ -160,8 +172,8 @@ class MappedStepOperator(BaseOperator):
 
         run = opened_run(context)
         _skip_unless_chosen(run, self.step)
-        inputs = {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in self.sources.items()}
         with skipping():
+            inputs = pulled_by_role(context, self.sources)
             outcome = run_part(run, self.step, inputs, self.fragment, who_asks(context))
         context["outcome"] = outcome.label  # type: ignore[typeddict-unknown-key]
         return outcome.path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gammaops.runner import Provenance, Run
 
-__all__ = ["START", "StepTasks", "gathered", "opened_run", "paths", "pulled", "skipping", "who_asks"]
+__all__ = ["START", "StepTasks", "gathered", "opened_run", "paths", "pulled", "pulled_by_role", "skipping", "who_asks"]
 
 START = "start"
 
@@ -49,6 +49,11 @@ def paths(value: Any) -> list[str]:
 def pulled(context: Context, task_id: str) -> list[str]:
     """Product paths that a task of this run has returned."""
     return paths(context["ti"].xcom_pull(task_ids=task_id)) if task_id else []
+
+
+def pulled_by_role(context: Context, sources: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Product paths that tasks of this run have returned, by role."""
+    return {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in sources.items()}
 
 
 def opened_run(context: Context) -> Run:

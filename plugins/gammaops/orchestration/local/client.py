@@ -59,11 +59,14 @@ class AirflowClient:
         parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
-    def cancel_backfills(self, dag_id: str) -> None:
-        """Cancel what is left of earlier backfills of a DAG; it can have one at a time."""
+    def abandon(self, dag_id: str) -> None:
+        """Give up what an Airflow that was stopped has left unfinished of a DAG: its backfills, and runs that had begun."""
         for entry in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]:
             if entry["completed_at"] is None:
                 self._authorized("PUT", f"/backfills/{entry['id']}/cancel", None)
+        for run in self.runs(dag_id):
+            if run["state"] not in FINISHED:
+                self.patch(f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}", {"state": "failed"})
 
     def get(self, path: str) -> Any:
         """GET below ``/api/v2``."""

@@ -62,8 +62,8 @@ def run_demo(home: Path, say: Callable[[str], object]) -> bool:
     with LocalAirflow(home, {"GAMMAOPS_DATA": str(DATA)}) as airflow:
         client = airflow.client
         client.wait_dag(ANALYSIS)
+        client.abandon(ANALYSIS)
         client.unpause(ANALYSIS)
-        client.cancel_backfills(ANALYSIS)
         say(f"Airflow runs at {airflow.url}; backfilling the nights {nights[0]} to {nights[2]} …")
         good = _backfill(client, plan, nights[:3], say)
         waiting = any((ARCHIVE / "incoming").glob("*.fits.gz"))

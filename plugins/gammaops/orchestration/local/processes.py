@@ -23,7 +23,7 @@ from gammaops.orchestration.local.client import AirflowClient
 from gammaops.orchestration.local.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 __all__ = ["AlreadyRunning", "LocalAirflow", "running_pid"]
@@ -38,7 +38,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-STOP_SECONDS = 20
+GRACE_SECONDS = 10
+STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
 LOCK = "running"
 
@@ -136,13 +137,19 @@ class LocalAirflow:
                 raise RuntimeError(f"airflow {name} ended with {process.returncode}; see {self.home / f'{name}.log'}")
 
     def stop(self) -> None:
-        """Stop everything; returns when no process of any component is left."""
-        for process in self.processes.values():
+        """Stop everything; returns when no process of any component is left.
+
+        The scheduler goes first and gets a moment for its tasks to end and to say so to the API server.
+        """
+        scheduler = self.processes.get("scheduler")
+        if scheduler is not None:
+            _signal(scheduler, signal.SIGTERM)
+            _wait_gone([scheduler], GRACE_SECONDS)
+        everyone = list(self.processes.values())
+        for process in everyone:
             _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and any(_group_alive(process) for process in self.processes.values()):
-            time.sleep(0.1)
-        for process in self.processes.values():
+        _wait_gone(everyone, STOP_SECONDS)
+        for process in everyone:
             _signal_group(process, signal.SIGKILL)
             process.wait()
         self.processes.clear()
@@ -188,6 +195,19 @@ class LocalAirflow:
                 raise RuntimeError(f"airflow is not healthy after {timeout_s:.0f} s; see the logs in {self.home}")
             time.sleep(0.5)
         log.info("airflow is up at %s", self.url)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a component's first process alone."""
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def _wait_gone(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Wait until nothing is left of these components, but no longer than this."""
+    deadline = time.monotonic() + seconds
+    while any(_group_alive(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
