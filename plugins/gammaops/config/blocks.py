@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from gammaops.steps.base import StepSpec
 
-__all__ = ["GAMMAPY_KEYS", "GENERAL", "TOP_LEVEL", "block_levels", "dag_level", "site_file_level", "step_level", "used_blocks"]
+__all__ = [
+    "GAMMAPY_KEYS",
+    "GENERAL",
+    "TOP_LEVEL",
+    "block_levels",
+    "dag_level",
+    "site_file_level",
+    "step_level",
+    "used_blocks",
+]
 
 GENERAL = "general"
 # `metadata` is what gammapy writes about a config; it means nothing here and is dropped.
@@ -33,9 +42,7 @@ _SITE = {
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _LOG = {
-    "level": choice(
-        _LEVELS, "Least level that is logged", "info", aliases={level.upper(): level for level in _LEVELS}
-    ),
+    "level": choice(_LEVELS, "Least level that is logged", "info", aliases={level.upper(): level for level in _LEVELS}),
     "filename": path("Log file (command line)"),
     "filemode": choice(("a", "w"), "Append to the log file or replace it (command line)"),
     "format": text("Format of log lines (command line)"),
@@ -65,7 +72,9 @@ def _scheduled(dag: Mapping[str, Any]) -> Iterator[Finding]:
     if not isinstance(schedule, str):
         return
     if dag["start"] is None:
-        yield Finding(("start",), f"not given: schedule is {schedule}", "the date of the first night, such as 2026-11-01")
+        yield Finding(
+            ("start",), f"not given: schedule is {schedule}", "the date of the first night, such as 2026-11-01"
+        )
     if value_at(dag, "site.lon") is None and (schedule == NIGHTLY or dag["observations"] != "all"):
         why = f"schedule is {schedule} and observations is {dag['observations']}"
         yield Finding(("site",), f"not given: {why}", "a known site, or {lon, lat, height}")
@@ -88,7 +97,9 @@ _DAG = {
     },
     "max_active_tasks": integer("Tasks of one run at a time", 16, low=1, high=10_000),
     "on_bad_observation": choice(("quarantine", "fail"), "What a bad observation does", "quarantine"),
-    "max_quarantined": quantity("%", "Share of expected observations above which a run is red", "20 %", low=0, high=100),
+    "max_quarantined": quantity(
+        "%", "Share of expected observations above which a run is red", "20 %", low=0, high=100
+    ),
     "retries": integer("Retries after infrastructure errors", 2, low=0, high=100),
     "tags": texts("Tags in the UI", regex=r"[^\x00-\x1f]{1,100}"),
 }
@@ -97,7 +108,12 @@ _STEP = {
     "name": text("Name of the step", regex=r"[^\x00-\x1f]{1,80}"),
     "tag": text("Its type") | {"required": True},
     "products": texts("Names of its products", regex=PRODUCT_NAME),
-    "required_products": {"type": ["string", "list", "dict"], "wanted": True, "default": None, "meta": {"doc": "Inputs"}},
+    "required_products": {
+        "type": ["string", "list", "dict"],
+        "wanted": True,
+        "default": None,
+        "meta": {"doc": "Inputs"},
+    },
     "config": {"type": "dict", "meta": {"doc": "Overrides of the analysis' blocks"}},
     "parallel": flag("Whether it fans out to mapped tasks", default=True),
 }
@@ -131,7 +147,10 @@ def step_level() -> Level:
 @cache
 def site_file_level() -> Level:
     """A file of ``include/sites/``."""
-    more = {"description": text("The site, for people"), "defaults": {"type": "dict", "meta": {"doc": "Defaults of blocks"}}}
+    more = {
+        "description": text("The site, for people"),
+        "defaults": {"type": "dict", "meta": {"doc": "Defaults of blocks"}},
+    }
     return Level({**_SITE, **more})
 
 

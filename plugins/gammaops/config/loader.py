@@ -144,7 +144,9 @@ class _Builder:
             self.complain(event.start_mark, f"the key {key or 'null'} is not a word", "a word as key", path)
         if path in self.positions:
             line, column = self.positions[path]
-            self.complain(event.start_mark, f"given twice, first in line {line}, column {column}", "each key once", path)
+            self.complain(
+                event.start_mark, f"given twice, first in line {line}, column {column}", "each key once", path
+            )
         self.positions[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
 
     def _put(self, value: object, mark: Any) -> None:

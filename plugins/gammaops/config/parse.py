@@ -16,7 +16,8 @@ from gammaops.config.resolution import Resolution
 from gammaops.config.sites import known_sites, load_site
 from gammaops.errors import ConfigError, Problem
 from gammaops.schema import Finding
-from gammaops.schema.validator import near, shown
+from gammaops.schema.relations import near
+from gammaops.schema.validator import shown
 from gammaops.steps import step_specs, tag_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def load_config(path: Path | str) -> AnalysisConfig:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ConfigError([Problem(str(path), 0, 0, "", "no such file", "a config")]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(path), 0, 0, "", f"not text: {error.reason} at byte {error.start}", "UTF-8")]) from error
+        raise ConfigError(
+            [Problem(str(path), 0, 0, "", f"not text: {error.reason} at byte {error.start}", "UTF-8")]
+        ) from error
     return parse_config(text, path.stem, str(path))
 
 
@@ -75,7 +78,9 @@ def parse_config(text: str, name: str, source: str) -> AnalysisConfig:
 def resolve(name: str, source: str, text: str, document: Document, params: Mapping[str, Any]) -> AnalysisConfig:
     """The analysis of a document, with overrides of a run; see `parse_config`."""
     data = document.data
-    blocks = {key: given(value) for key, value in data.items() if key not in ("steps", "dag", "description", "metadata")}
+    blocks = {
+        key: given(value) for key, value in data.items() if key not in ("steps", "dag", "description", "metadata")
+    }
     blocks = {key: value for key, value in blocks.items() if value is not None and value != []}
     resolution = Resolution(source, document, blocks, params)
     _check_top_level(resolution, data)
@@ -120,7 +125,10 @@ def _dag(resolution: Resolution, raw: Any) -> dict[str, Any] | None:
     raw = overlay(level, given(resolution.site_defaults.get("dag", {})), given(raw))
     findings = level.findings(raw)
     values = level.normalised(raw)
-    for finding in (*findings, *level.broken_relations(values, frozenset(finding.path for finding in findings))):
+    for finding in (
+        *findings,
+        *level.broken_relations(values, frozenset(finding.path for finding in findings if not finding.missing)),
+    ):
         if not (isinstance(site, str) and finding.path[:1] == ("site",)):
             resolution.complain(("dag", *finding.path), finding)
     return values
@@ -132,7 +140,9 @@ def _site(resolution: Resolution, name: str) -> dict[str, Any]:
     except KeyError:
         known = known_sites()
         expected = f"one of: {', '.join(known)}; or {{lon, lat, height}}"
-        resolution.complain(("dag", "site"), Finding((), f"{shown(name)} is not a known site", expected, near(name, known)))
+        resolution.complain(
+            ("dag", "site"), Finding((), f"{shown(name)} is not a known site", expected, near(name, known))
+        )
         return {}
     except ConfigError as error:
         resolution.problems.extend(error.problems)
@@ -144,12 +154,8 @@ def _site(resolution: Resolution, name: str) -> dict[str, Any]:
 def _steps(resolution: Resolution, data: Mapping[str, Any]) -> list[StepConfig]:
     raw = data.get("steps")
     if raw is None or raw == []:
-        general = given(data.get(GENERAL))
-        names = general.get("steps", []) if isinstance(general, dict) else []
-        names = [names] if isinstance(names, str) else names
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            for finding in unknown_steps(names):
-                resolution.complain(finding.path, finding)
+        for finding in unknown_steps(resolution.blocks):
+            resolution.complain(finding.path, finding)
         raw = obvious_chain(resolution.blocks)
     if not isinstance(raw, list):
         resolution.complain(("steps",), Finding((), f"{shown(raw)} does not fit", "a list of steps"))
@@ -175,7 +181,9 @@ def _step(resolution: Resolution, index: int, entry: Any, taken: set[str]) -> St
     known = isinstance(tag, str) and tag_of(tag) in step_specs()
     if isinstance(tag, str) and not known:
         tags = sorted(step_specs())
-        findings.append(Finding(("tag",), f"{shown(tag)} is unknown", f"one of: {', '.join(tags)}", near(tag_of(tag), tags)))
+        findings.append(
+            Finding(("tag",), f"{shown(tag)} is unknown", f"one of: {', '.join(tags)}", near(tag_of(tag), tags))
+        )
     for finding in findings:
         resolution.complain((*path, *finding.path), finding)
     if findings or not known:

@@ -70,7 +70,9 @@ def resolve_data_path(text: str, key: str) -> Path:
         raise _problem(key, f"{text!r} does not exist", f"one of: {', '.join(map(str, tried))}")
     resolved = found.resolve()
     if not any(resolved.is_relative_to(root) for root in allowed_roots()):
-        raise _problem(key, f"{text!r} is outside the allowed folders", "a path in the data folders or in GAMMAOPS_ROOTS")
+        raise _problem(
+            key, f"{text!r} is outside the allowed folders", "a path in the data folders or in GAMMAOPS_ROOTS"
+        )
     return resolved
 
 

@@ -11,13 +11,14 @@ from gammaops.config.layers import overlay
 from gammaops.config.loader import Document, dotted
 from gammaops.errors import Problem
 from gammaops.schema import Finding, value_at
-from gammaops.schema.validator import near
+from gammaops.schema.relations import near
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gammaops.config.analysis import StepConfig
+    from gammaops.schema.levels import Level
 
 __all__ = ["Resolution"]
 
@@ -43,7 +44,7 @@ def _effective(block: str, raw: Mapping[str, Any]) -> _Effective:
     level = block_levels()[block]
     wrong = level.findings(raw)
     values = level.normalised(raw)
-    broken = tuple(level.broken_relations(values, frozenset(finding.path for finding in wrong)))
+    broken = tuple(level.broken_relations(values, frozenset(finding.path for finding in wrong if not finding.missing)))
     if block == GENERAL:
         # The chain is made of them, and then they mean nothing more.
         values = {key: value for key, value in values.items() if key not in GAMMAPY_KEYS}
@@ -51,7 +52,7 @@ def _effective(block: str, raw: Mapping[str, Any]) -> _Effective:
 
 
 @cache
-def _default(block: str) -> _Effective:
+def _default(block: str, _level: Level) -> _Effective:
     return _effective(block, {})
 
 
@@ -102,7 +103,7 @@ class Resolution:
         if block not in self._shared:
             layers = (self.blocks, self.params, self.site_defaults)
             empty = not any(block in layer for layer in layers)
-            self._shared[block] = _default(block) if empty else self._resolve(block, {})
+            self._shared[block] = _default(block, block_levels()[block]) if empty else self._resolve(block, {})
         return self._shared[block]
 
     def _resolve(self, block: str, over: Mapping[str, Any]) -> _Effective:
@@ -124,12 +125,16 @@ class Resolution:
         read = {block for step in steps for block in used_blocks(step_specs()[step.tag])} | {GENERAL}
         for block, value in self.params.items():
             if block not in read:
-                finding = Finding((), "no step of this analysis reads it", f"one of: {', '.join(sorted(read))}", near(block, read))
+                finding = Finding(
+                    (), "no step of this analysis reads it", f"one of: {', '.join(sorted(read))}", near(block, read)
+                )
             elif not isinstance(value, dict):
                 finding = Finding((), f"{value!r} does not fit", "keys and values")
             else:
                 continue
-            self._note(Problem("params", 0, 0, f"config.{block}", finding.message, finding.expected, finding.suggestion))
+            self._note(
+                Problem("params", 0, 0, f"config.{block}", finding.message, finding.expected, finding.suggestion)
+            )
 
     def add_step(self, index: int, step: StepConfig) -> None:
         """Resolve the blocks of the next step."""
@@ -146,7 +151,9 @@ class Resolution:
         for key in spec.required:
             block, _, rest = key.partition(".")
             if block in found and value_at(found[block].values, rest) is None:
-                finding = Finding((*rest.split("."),), f"not given, and the step {step.name!r} needs it", "a value", missing=True)
+                finding = Finding(
+                    (*rest.split("."),), f"not given, and the step {step.name!r} needs it", "a value", missing=True
+                )
                 self._complain_of(index, step, block, [finding])
 
     def _check_override(self, index: int, step: StepConfig, names: Iterable[str]) -> None:
@@ -178,4 +185,3 @@ class Resolution:
 def _mapping(layer: Mapping[str, Any], block: str) -> Mapping[str, Any]:
     value = layer.get(block)
     return value if isinstance(value, dict) else {}
-

@@ -46,7 +46,9 @@ def plain_value(text: str) -> object:
 def _word(text: str) -> str | Trap:
     if _WORDS.fullmatch(text):
         truth = "true" if text.lower() in ("yes", "on") else "false"
-        return Trap(f"{text} is text for some YAML readers and a truth value for others", f'{truth}, or "{text}" in quotes')
+        return Trap(
+            f"{text} is text for some YAML readers and a truth value for others", f'{truth}, or "{text}" in quotes'
+        )
     return text
 
 

@@ -11,7 +11,7 @@ from gammaops.config.layers import given
 from gammaops.config.loader import Document, dotted, load_yaml
 from gammaops.config.places import sites_folder
 from gammaops.errors import ConfigError, Problem
-from gammaops.schema.validator import near
+from gammaops.schema.relations import near
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,9 @@ SAFE_MASK_METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bk
 SAFE_MASK: dict[str, Rules] = {
     "aeff_percent": number("aeff-max: least effective area, in percent of its maximum", 10.0, low=0, high=100),
     "bias_percent": number("edisp-bias: largest energy bias, in percent", 10.0, low=0, high=100),
-    "fixed_offset": quantity("deg", "Offset at which aeff-max and edisp-bias look; not given: the dataset's own", low=0),
+    "fixed_offset": quantity(
+        "deg", "Offset at which aeff-max and edisp-bias look; not given: the dataset's own", low=0
+    ),
     "offset_max": quantity("deg", "offset-max: largest offset from the pointing", "3 deg", above=0),
     "irfs": choice(("DL4", "DL3"), "Which IRFs aeff-max, edisp-bias and bkg-peak look at", "DL4"),
 }

@@ -78,9 +78,7 @@ def integers(doc: str, *, low: int = 0) -> Rules:
     return _key("list", doc, None, {"integers": {"low": low}})
 
 
-def number(
-    doc: str, default: float | None = None, *, low: float | None = None, high: float | None = None
-) -> Rules:
+def number(doc: str, default: float | None = None, *, low: float | None = None, high: float | None = None) -> Rules:
     """A finite number without unit."""
     return _key("float", doc, default, {"min": low, "max": high})
 

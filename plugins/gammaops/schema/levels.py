@@ -65,7 +65,7 @@ class Level:
             return None
         by = self.variant_key(key)
         value = mapping.get(by)
-        return self.variants[key].get(_leaf(self.keys[by], value) if isinstance(value, str) else value)
+        return self.variants[key].get(_leaf(self.keys[by], value)) if isinstance(value, str) else None
 
     def findings(self, raw: Mapping[str, Any], path: Path = ()) -> list[Finding]:
         """What is wrong with the keys that are given, apart from the rules between them."""
@@ -90,7 +90,7 @@ class Level:
         """Whether the deciding sibling is not given; a wrong one is complained of where it stands."""
         by = self.variant_key(key)
         value = raw.get(by)
-        return value is None or self.keys[by]["meta"]["aliases"].get(value, value) is None
+        return value is None or (isinstance(value, str) and _leaf(self.keys[by], value) is None)
 
     def _without_variant(self, key: str, raw: Mapping[str, Any], path: Path) -> Finding:
         by = self.variant_key(key)
@@ -125,12 +125,18 @@ class Level:
 
     def broken_relations(self, values: Mapping[str, Any], bad: frozenset[Path], path: Path = ()) -> Iterator[Finding]:
         """Broken rules between keys of a normalised mapping; those above a `bad` value are not asked."""
+        below: list[Finding] = []
         for key, level in self.children.items():
-            yield from level.broken_relations(values[key], bad, (*path, key))
-        if self._relations and not any(place[: len(path)] == path for place in bad):
-            for relation in self._relations:
-                for finding in relation(values):
-                    yield replace(finding, path=(*path, *finding.path))
+            below += level.broken_relations(values[key], bad, (*path, key))
+        yield from below
+        if not self._relations or any(place[: len(path)] == path for place in bad):
+            return
+        for relation in self._relations:
+            for finding in relation(values):
+                whole = (*path, *finding.path)
+                # What is wrong in there has been said already.
+                if not any(whole[: len(said.path)] == said.path for said in below):
+                    yield replace(finding, path=whole)
 
 
 def _copy(value: Any) -> Any:

@@ -8,12 +8,13 @@ from functools import lru_cache
 
 import astropy.units as u
 
-from gammaops.schema.relations import Finding
+from gammaops.schema.relations import Finding, near
 
 __all__ = ["canonical_date", "canonical_quantity", "canonical_time", "path_finding", "size_in"]
 
+COMMON_UNITS = ("deg", "arcmin", "arcsec", "rad", "TeV", "GeV", "MeV", "s", "min", "h", "d", "m", "km", "%")
 DATA_VARIABLES = ("GAMMAPY_DATA", "GAMMAOPS_DATA")
-_QUANTITY = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)\s*(.{0,40}?)\s*")
+_QUANTITY = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)\s*((?:[A-Za-z%].{0,40}?)?)\s*")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[-+][0-9]{2}:[0-9]{2})?)?"
 )
@@ -56,10 +57,10 @@ def _factor(unit_text: str, unit: str) -> float | Finding:
         given = u.Unit(unit_text)
         return float(given.to(u.Unit(unit)))
     except u.UnitConversionError:
-        return Finding((), f"{unit_text!r} is a unit of {given.physical_type}", example(unit))
-    except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
-        _, _, near = str(error).partition("Did you mean ")
-        return Finding((), f"{unit_text!r} is not a unit", example(unit), near.partition("?")[0].split(",")[0])
+        kind = str(given.physical_type).partition("/")[0]
+        return Finding((), f"{unit_text!r} is a unit of {kind}", example(unit))
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
+        return Finding((), f"{unit_text!r} is not a unit", example(unit), near(unit_text, COMMON_UNITS))
 
 
 def canonical_time(text: str) -> str | Finding:
@@ -99,7 +100,11 @@ def path_finding(text: str) -> Finding | None:
     rest = text
     match = _VARIABLE.match(text)
     if match:
-        if match.group(1) not in DATA_VARIABLES or "{" in match.group() or not (match.group(2) or match.end() == len(text)):
+        if (
+            match.group(1) not in DATA_VARIABLES
+            or "{" in match.group()
+            or not (match.group(2) or match.end() == len(text))
+        ):
             return Finding((), f"the variable in {text!r} is not expanded", allowed)
         rest = text[match.end() :]
     return Finding((), f"only the start of {text!r} may be a variable", allowed) if "$" in rest else None

@@ -5,7 +5,8 @@ A relation is a function of the normalised block. It gives one `Finding` per bro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = [
     "at_most_one",
     "covers",
     "increasing",
+    "near",
     "needs",
     "same_length",
     "together",
@@ -39,6 +41,12 @@ class Finding:
 Relation = Callable[[Mapping[str, Any]], Iterator[Finding]]
 
 
+def near(word: object, words: Iterable[str]) -> str:
+    """The nearest of `words`, empty if none is near."""
+    found = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
 def value_at(block: Mapping[str, Any], dotted: str) -> Any:
     """The value at ``a.b.c``, None where a part is missing."""
     value: Any = block
@@ -59,7 +67,9 @@ def together(*keys: str) -> Relation:
         missing = [key for key in keys if value_at(block, key) is None]
         if missing and len(missing) < len(keys):
             given = [key for key in keys if key not in missing]
-            yield Finding((), f"{_names(missing)} not given", f"all of {_names(keys)}, or none (given: {_names(given)})")
+            yield Finding(
+                (), f"{_names(missing)} not given", f"all of {_names(keys)}, or none (given: {_names(given)})"
+            )
 
     return check
 
@@ -90,14 +100,20 @@ def covers(outer: str, inner: str) -> Relation:
             return
         low, high, inner_low, inner_high = (_size(end) for end in ends)
         if low > inner_low:
-            yield Finding((*outer.split("."), "min"), f"{ends[0]} is above {inner}.min ({ends[2]})", f"{outer} to cover {inner}")
+            yield Finding(
+                (*outer.split("."), "min"), f"{ends[0]} is above {inner}.min ({ends[2]})", f"{outer} to cover {inner}"
+            )
         if high < inner_high:
-            yield Finding((*outer.split("."), "max"), f"{ends[1]} is below {inner}.max ({ends[3]})", f"{outer} to cover {inner}")
+            yield Finding(
+                (*outer.split("."), "max"), f"{ends[1]} is below {inner}.max ({ends[3]})", f"{outer} to cover {inner}"
+            )
 
     return check
 
 
-def needs(key: str, expected: str, when: Mapping[str, tuple[object, ...]] | None = None, among: tuple[object, ...] = ()) -> Relation:
+def needs(
+    key: str, expected: str, when: Mapping[str, tuple[object, ...]] | None = None, among: tuple[object, ...] = ()
+) -> Relation:
     """`key` is given (or is one of `among`) when every key of `when` has one of the values listed there."""
 
     def check(block: Mapping[str, Any]) -> Iterator[Finding]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gammaops.schema.relations import Finding
+from gammaops.schema.relations import Finding, near
 
 __all__ = ["NIGHTLY", "PRODUCT", "schedule_finding"]
 
 NIGHTLY = "nightly"
 PRODUCT = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
-_PRESETS = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@yearly"})
+_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@yearly")
 _EXPECTED = "nightly, a cron expression in UTC such as '0 12 * * *', or {product: <analysis>/<name>}"
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
 _NAMES = {
@@ -33,11 +33,12 @@ def schedule_finding(value: object) -> Finding | None:
         return None
     fields = text.split()
     if len(fields) != len(_FIELDS):
-        suggestion = NIGHTLY if text.lower().startswith(("night", "dail")) else ""
-        return Finding((), f"{text!r} is not a schedule", _EXPECTED, suggestion)
+        return Finding((), f"{text!r} is not a schedule", _EXPECTED, near(text, (NIGHTLY, *_PRESETS)))
     for field, (name, low, high) in zip(fields, _FIELDS, strict=True):
         if not all(_fits(part, name, low, high) for part in field.lower().split(",")):
-            return Finding((), f"{field!r} is not a {name} of a cron expression", f"{low} to {high}, *, ranges, lists or steps")
+            return Finding(
+                (), f"{field!r} is not a {name} of a cron expression", f"{low} to {high}, *, ranges, lists or steps"
+            )
     return None
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import cerberus
 from cerberus import errors
 
-from gammaops.schema.quantities import canonical_date, canonical_quantity, canonical_time, example, path_finding, size_in
-from gammaops.schema.relations import Finding
+from gammaops.schema.quantities import (
+    canonical_date,
+    canonical_quantity,
+    canonical_time,
+    example,
+    path_finding,
+    size_in,
+)
+from gammaops.schema.relations import Finding, near
 from gammaops.schema.schedules import schedule_finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["AnalysisValidator", "near", "shown"]
+__all__ = ["AnalysisValidator", "shown"]
 
 MAX_ITEMS = 100_000
 REQUIREMENT_KEYS = ("name", "step", "kind", "type", "tag")
@@ -38,12 +45,6 @@ def shown(value: object) -> str:
     """A value as an error message shows it: short, as YAML spells it."""
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def near(word: object, words: Iterable[str]) -> str:
-    """The nearest of `words`, empty if none is near."""
-    found = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.6)
-    return found[0] if found else ""
 
 
 class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
@@ -112,7 +113,9 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         items = [value] if isinstance(value, str) else value
         wrong = [item for item in items if item not in options]
         for item in wrong[:3]:
-            self.refuse(field, Finding((), f"{shown(item)} is unknown", f"some of: {', '.join(options)}", near(item, options)))
+            self.refuse(
+                field, Finding((), f"{shown(item)} is unknown", f"some of: {', '.join(options)}", near(item, options))
+            )
         if not wrong:
             self._refuse_repeated(field, items)
 
@@ -122,14 +125,16 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         if len(value) > MAX_ITEMS:
             self.refuse(field, Finding((), f"{len(value)} items", f"at most {MAX_ITEMS}"))
         elif wrong:
-            self.refuse(field, Finding((), f"{shown(wrong[0])} is not a whole number from {rule['low']} on", "whole numbers"))
+            self.refuse(
+                field, Finding((), f"{shown(wrong[0])} is not a whole number from {rule['low']} on", "whole numbers")
+            )
         else:
             self._refuse_repeated(field, value)
 
     def _refuse_repeated(self, field: str, items: Sequence[object]) -> None:
-        if len(set(items)) < len(items):
-            twice = next(item for index, item in enumerate(items) if item in items[:index])
-            self.refuse(field, Finding((), f"{shown(twice)} is listed twice", "each once"))
+        twice = [item for item, number in Counter(items).items() if number > 1]
+        if twice:
+            self.refuse(field, Finding((), f"{shown(twice[0])} is listed twice", "each once"))
 
     def _validate_schedule(self, _rule: bool, field: str, value: object) -> None:  # noqa: FBT001
         """{'type': 'boolean'}"""  # noqa: D400
@@ -169,7 +174,9 @@ def _requirement_finding(item: object) -> Finding | None:
         return Finding((), f"{shown(item)} does not fit", "the name of a product")
     for key, value in item.items():
         if key not in REQUIREMENT_KEYS:
-            return Finding((), f"unknown key {key}", f"some of: {', '.join(REQUIREMENT_KEYS)}", near(key, REQUIREMENT_KEYS))
+            return Finding(
+                (), f"unknown key {key}", f"some of: {', '.join(REQUIREMENT_KEYS)}", near(key, REQUIREMENT_KEYS)
+            )
         if not isinstance(value, str):
             return Finding((), f"{shown(value)} does not fit", "text")
     return None
@@ -205,7 +212,9 @@ def _finding(error: errors.ValidationError, schema: Mapping[str, Any]) -> Findin
     if error.code in simple:
         return Finding(path, *simple[error.code])
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
-        return Finding(path, f"{value} is unknown", f"one of: {', '.join(map(str, constraint))}", near(error.value, constraint))
+        return Finding(
+            path, f"{value} is unknown", f"one of: {', '.join(map(str, constraint))}", near(error.value, constraint)
+        )
     return Finding(path, f"{value} breaks the rule {error.rule}", str(constraint))
 
 
