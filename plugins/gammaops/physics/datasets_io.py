@@ -16,6 +16,7 @@ from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumData
 from gammapy.maps import MapAxes
 
 from gammaops.errors import NoWorkFound
+from gammaops.physics.spectrum_hdus import spectrum_hdus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +45,7 @@ def write_dataset(dataset: MapDataset, path: Path) -> None:
     if dataset.models is not None and dataset.background_model is not None:
         dataset.background = dataset.npred_background()
     dataset.models = None
-    hdus = dataset.to_hdulist()
-    if "BACKGROUND" not in hdus and "BACKGROUND_REGION" in hdus:
-        del hdus["BACKGROUND_REGION"]
+    hdus = spectrum_hdus(dataset) if dataset.counts.geom.is_region else dataset.to_hdulist()
     livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None else None
     if livetime is not None:
         hdus["EXPOSURE"].header["LIVETIME"] = (livetime.to_value("s"), "[s] livetime")

@@ -1,20 +1,121 @@
-"""Runs the science of one step as the runner does, without store, keys or sidecars."""
+"""Runs the science of one step as the runner does, without store, keys or sidecars, and makes archives to run it on."""
 
 from __future__ import annotations
 
+import sys
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from gammaops.errors import DataError
 from gammaops.physics.reproducible import make_reproducible
 from gammaops.physics.tables import read_rows, write_rows
 from gammaops.products.base import IndexDraft, Product
+from gammaops.simulation import ArchivePlan, simulate_archive
 from gammaops.steps import load_science, step_specs
 from gammaops.steps.base import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+    from types import ModuleType
+
+CRAB = {"frame": "icrs", "lon": "83.63 deg", "lat": "22.01 deg"}
+MODEL = """components:
+- name: crab
+  type: SkyModel
+  spectral:
+    type: PowerLawSpectralModel
+    parameters:
+    - {name: index, value: 2.5}
+    - {name: amplitude, value: 4.0e-11, unit: cm-2 s-1 TeV-1}
+    - {name: reference, value: 1.45, unit: TeV, frozen: true}
+"""
+
+
+@pytest.fixture(scope="session")
+def driver() -> ModuleType:
+    """The functions of this file."""
+    return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights of one good observation of 20 minutes on a Crab-like source, coarse IRFs; numbers 1 and 2."""
+    folder = tmp_path_factory.mktemp("archive")
+    simulate_archive(folder, ArchivePlan(nights=2, observations=1, duration_min=20, size="small", seed=3))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A power law for the Crab."""
+    path = tmp_path_factory.mktemp("models") / "crab.yaml"
+    path.write_text(MODEL)
+    return path
+
+
+def spectrum_config(folder: Path, **datasets: Any) -> dict[str, Any]:
+    """1d reduction of a circle around the Crab with reflected regions."""
+    block = {
+        "type": "1d",
+        "stack": False,
+        "geom": {
+            "axes": {
+                "energy": {"min": "0.1 TeV", "max": "100 TeV", "nbins": 72},
+                "energy_true": {"min": "0.05 TeV", "max": "200 TeV", "nbins": 200},
+            }
+        },
+        "on_region": {**CRAB, "radius": "0.11 deg"},
+        "background": {"method": "reflected", "parameters": {}},
+        "safe_mask": {"methods": ["edisp-bias"], "parameters": {"bias_percent": 10.0}},
+    }
+    return blocks(
+        "data-reduction",
+        observations={"datastore": str(folder), "obs_cone": {**CRAB, "radius": "5 deg"}},
+        datasets=_merged(block, datasets),
+    )
+
+
+def map_config(folder: Path, nbins: int = 3, **datasets: Any) -> dict[str, Any]:
+    """3d reduction of 3 x 3 deg around the Crab, in coarse pixels, keeping offsets up to 1.5 deg."""
+    block = {
+        "type": "3d",
+        "stack": True,
+        "geom": {
+            "wcs": {
+                "skydir": CRAB,
+                "binsize": "0.05 deg",
+                "width": {"width": "3 deg", "height": "3 deg"},
+                "binsize_irf": "0.5 deg",
+            },
+            "selection": {"offset_max": "1.5 deg"},
+            "axes": {
+                "energy": {"min": "1 TeV", "max": "10 TeV", "nbins": nbins},
+                "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "nbins": 8},
+            },
+        },
+        "safe_mask": {"methods": ["offset-max"], "parameters": {"offset_max": "1.5 deg"}},
+    }
+    return blocks(
+        "data-reduction",
+        observations={"datastore": str(folder), "obs_cone": {**CRAB, "radius": "5 deg"}},
+        datasets=_merged(block, datasets),
+    )
+
+
+@pytest.fixture(scope="session")
+def spectra(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """The 1d datasets of the good archive, one per observation."""
+    return run_fan("data-reduction", spectrum_config(archive), tmp_path_factory.mktemp("spectra"))[0]
+
+
+@pytest.fixture(scope="session")
+def fit_product(spectra: Product, models_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """The power law fitted to those."""
+    config = blocks("fit", general={"models_file": str(models_file)})
+    return run_one("fit", config, tmp_path_factory.mktemp("fit"), {"datasets": (spectra,)})
 
 
 def blocks(*tags: str, **given: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,15 +123,15 @@ def blocks(*tags: str, **given: Mapping[str, Any]) -> dict[str, Any]:
     normalised: dict[str, Any] = {}
     for tag in tags:
         for name, rules in step_specs()[tag].schema.items():
-            normalised[name] = _with_defaults(rules, {})
+            normalised[name] = _with_defaults(rules)
     for name, value in given.items():
         normalised[name] = _merged(normalised.get(name, {}), value)
     return normalised
 
 
-def _with_defaults(rules: Mapping[str, Any], _: object) -> Any:
+def _with_defaults(rules: Mapping[str, Any]) -> Any:
     if rules["type"] == "dict":
-        return {key: _with_defaults(inner, None) for key, inner in rules.get("schema", {}).items()}
+        return {key: _with_defaults(inner) for key, inner in rules.get("schema", {}).items()}
     return deepcopy(rules.get("default"))
 
 
