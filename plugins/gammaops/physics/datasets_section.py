@@ -138,11 +138,16 @@ def _table(rows: Sequence[Mapping[str, Any]], maps: bool) -> Table:
             _label(row),
             f"{row['livetime_s'] / MINUTE_S:.1f}",
             *(_cell(name, row.get(name)) for name in shown),
-            " to ".join(plain(edge, 2) if edge is not None else "–" for edge in _safe(row)),
+            _energies(row),
         )
         for row in rows
     ]
     return Table(("Observation", "Livetime [min]", *shown.values(), "Safe energies [TeV]"), body)
+
+
+def _energies(row: Mapping[str, Any]) -> str:
+    low, high = _safe(row)
+    return "–" if low is None or high is None else f"{plain(low, 2)} to {plain(high, 2)}"
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -108,7 +108,7 @@ def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = 
         _draw_model(axes, model, u.Quantity([(energy - low).min(), (energy + high).max()], "TeV"))
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel=r"$E^2\,dN/dE$ [TeV cm$^{-2}$ s$^{-1}$]")
     _plain_decades(axes)
-    axes.legend()
+    axes.legend(loc="lower left")
 
 
 def _upper_limits(table: Table, value: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -15,17 +15,18 @@ from gammapy.modeling.models import SkyModel
 from gammaops.physics.counts_by_energy import merged
 from gammaops.physics.figures import TALL, draw_counts_spectrum, draw_light_curve, draw_residuals, draw_spectrum, encode
 from gammaops.physics.notation import measured, plain, unit_text
-from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, hottest, planes
+from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
 from gammaops.physics.steadiness import Steadiness
 from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astropy import table
     from astropy.coordinates import SkyCoord
     from astropy.time import Time
     from gammapy.estimators import FluxMaps, FluxPoints
+    from gammapy.maps import WcsNDMap
     from gammapy.modeling.models import Models, SpectralModel
 
 __all__ = ["fit_section", "light_curve_section", "map_section", "spectrum_section"]
@@ -111,24 +112,28 @@ def map_section(maps: FluxMaps) -> Section:
     """Significance, excess and counts by energy, and whether the rest of the sky is as empty as it should be."""
     notes, figures = [], []
     marks: dict[str, dict[str, SkyCoord]] = {}
-    for energies, image in planes(maps.sqrt_ts):
-        highest = hottest(image)
-        prefix = f"{energies}: " if len(planes(maps.sqrt_ts)) > 1 else ""
-        if highest is None:
-            notes.append(f"{prefix}no pixel has a significance; nothing was observed there.")
-            continue
-        value, position = highest
-        place = f"RA {position.ra.deg:.2f}°, Dec {position.dec.deg:+.2f}° (J2000)"
-        notes.append(f"{prefix}highest significance {value:.1f} σ at {place}.".capitalize())
-        marks[energies] = {f"{value:.1f} σ": position} if value > SIGNIFICANT else {}
+    images = planes(maps.sqrt_ts)
+    for energies, image in images:
+        found = peaks(image, SIGNIFICANT)
+        marks[energies] = {f"{value:.1f} σ": position for value, position in found}
+        notes.append((f"{energies}: " if len(images) > 1 else "") + _peaks_in_words(image, found))
     for name, caption in _MAP_CAPTIONS.items():
         if name in maps.available_quantities:
             for energies, image in planes(getattr(maps, name)):
                 draw = partial(draw_sky_map, image=image, quantity=name, marks=marks.get(energies))
                 figures.append(Figure(f"{caption} {energies}.", encode(draw, TALL, image.geom.wcs)))
-    if marks:
+    if np.isfinite(maps.sqrt_ts.data).any():
         figures.append(Figure(_SPREAD_CAPTION, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
     return Section(title="Sky maps", notes=notes, figures=figures)
+
+
+def _peaks_in_words(image: WcsNDMap, found: Sequence[tuple[float, SkyCoord]]) -> str:
+    if not np.isfinite(image.data).any():
+        return "No pixel has a significance."
+    if not found:
+        return f"Nothing above {SIGNIFICANT:g} σ; the highest is {np.nanmax(image.data):.1f} σ."
+    words = [f"{value:.1f} σ at RA {place.ra.deg:.2f}°, Dec {place.dec.deg:+.2f}°" for value, place in found]
+    return f"{'; '.join(words)} (J2000)."
 
 
 def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:

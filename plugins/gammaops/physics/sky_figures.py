@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.coordinates import SkyCoord
+from gammapy.estimators.utils import find_peaks
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.patheffects import withStroke
 from scipy.stats import norm
@@ -15,15 +17,15 @@ from gammaops.physics.notation import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from astropy.coordinates import SkyCoord
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-__all__ = ["draw_significance_distribution", "draw_sky_map", "hottest", "planes"]
+__all__ = ["draw_significance_distribution", "draw_sky_map", "peaks", "planes"]
 
 _SIGNIFICANT = 5.0
 _BRIGHTEST = 15.0  # higher ones get the darkest red, so that the rest of the sky is not pale
 _SPREAD = 9.0
+_PEAKS, _APART = 5, "0.3 deg"
 _LABELS = {
     "counts": "Counts in the smoothing circle",
     "npred_excess": "Excess counts in the smoothing circle",
@@ -41,12 +43,14 @@ def planes(sky_map: WcsNDMap) -> list[tuple[str, WcsNDMap]]:
     return [(text, sky_map.slice_by_idx({axis.name: place})) for place, text in enumerate(texts)]
 
 
-def hottest(sqrt_ts: WcsNDMap) -> tuple[float, SkyCoord] | None:
-    """The highest significance of an image in σ, and where it is; None if no pixel has one."""
-    if not np.isfinite(sqrt_ts.data).any():
-        return None
-    place = np.unravel_index(np.nanargmax(sqrt_ts.data), sqrt_ts.data.shape)
-    return float(sqrt_ts.data[place]), sqrt_ts.geom.get_coord().skycoord[place].icrs
+def peaks(sqrt_ts: WcsNDMap, threshold: float) -> list[tuple[float, SkyCoord]]:
+    """Local maxima of an image above `threshold` σ, the highest first, at most `_PEAKS` of them."""
+    known = sqrt_ts.copy(data=np.nan_to_num(sqrt_ts.data))
+    found = find_peaks(known, threshold, min_distance=_APART)[:_PEAKS]
+    if not len(found):
+        return []
+    positions = SkyCoord(found["ra"], found["dec"], frame="icrs")
+    return list(zip(found["value"].tolist(), positions, strict=True))
 
 
 def draw_sky_map(axes: Axes, image: WcsNDMap, quantity: str, marks: Mapping[str, SkyCoord] | None = None) -> None:

@@ -65,7 +65,8 @@ class Steadiness:
         if not self.degrees:
             return f"One point only, {plain(self.mean)} cm⁻² s⁻¹: whether the source varies cannot be said."
         chance = "p < 10⁻¹⁰" if self.p_value < 1e-10 else f"p = {plain(self.p_value, 2)}"
-        test = f"χ² = {self.chi_square:.1f} for {self.degrees} degrees of freedom, {chance}"
+        freedom = f"{self.degrees} degree{'s' if self.degrees > 1 else ''} of freedom"
+        test = f"χ² = {self.chi_square:.1f} for {freedom}, {chance}"
         if self.p_value >= VARIABLE_BELOW:
             return f"Steady: a constant flux of {plain(self.mean)} cm⁻² s⁻¹ describes all points ({test})."
         ratio = f", {self.peak / self.mean:.1f} times the mean" if self.mean > 0 else ""

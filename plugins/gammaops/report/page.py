@@ -90,13 +90,12 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
             version=str(record.get("version") or ""),
             nights=nights_in_words(record.get("nights")),
             verdict=verdict,
-            headlines=[
-                (part.section.title, part.section.notes[0]) for part in ordered if part.section and part.section.notes
-            ],
+            headlines=_headlines(ordered),
             counts=counts(ledger),
             expected=len(ledger),
             ledger_groups=_ledger_groups(rows),
-            many_steps=len({row.step for row in rows}) > 1,
+            many_steps=len({row.get("step") for row in ledger}) > 1,
+            observations=len({row.get("obs_id") for row in ledger}),
             many_nights=len({row.night for row in rows}) > 1,
             parts=ordered,
             titles=_titles(ordered),
@@ -138,10 +137,10 @@ def _ledger_groups(rows: Sequence[LedgerRow]) -> list[dict[str, Any]]:
     return [group for group in groups if group["rows"]]
 
 
-def _recipes(products: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str]]:
+def _recipes(products: Sequence[tuple[str, str, str]]) -> list[tuple[str, str]]:
     """One recipe per kind of product, for the first product of that kind."""
     first: dict[str, tuple[str, str]] = {}
-    for name, kind, path, _ in products:
+    for name, kind, path in products:
         code = how_to_open(kind, path)
         if code:
             first.setdefault(kind, (name, code))

@@ -35,6 +35,7 @@ _TONES = {
     "done": "good",
     "reused": "good",
 }
+_SAME = ("obs_id", "night", "state", "reason_class", "reason")
 _STEP_TONES = {
     "ok": "good",
     "done": "good",
@@ -82,17 +83,17 @@ class Count:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One expected observation: what became of it, why, and what to do."""
+    """One expected observation: what became of it in these steps, why, and what to do."""
 
     obs_id: str
     night: str
-    step: str
     state: str
     tone: str
     why: str
     reason: str
     action: str
-    path: str
+    steps: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,12 @@ def counts(ledger: Iterable[Mapping[str, Any]]) -> list[Count]:
 
 
 def ledger_rows(ledger: Iterable[Mapping[str, Any]]) -> list[LedgerRow]:
-    """The ledger for people: what needs someone first, then by night and observation."""
+    """The ledger for people: what needs someone first, then by night and observation; steps that agree share a row."""
     order = list(STATES)
-    rows = [_ledger_row(row) for row in ledger]
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in ledger:
+        groups.setdefault(tuple(_text(row.get(name)) for name in _SAME), []).append(row)
+    rows = [_ledger_row(group) for group in groups.values()]
 
     def urgency(row: LedgerRow) -> tuple[int, str, int, str]:
         place = order.index(row.state) if row.state in order else -1
@@ -157,21 +161,19 @@ def ledger_rows(ledger: Iterable[Mapping[str, Any]]) -> list[LedgerRow]:
     return sorted(rows, key=urgency)
 
 
-def _ledger_row(row: Mapping[str, Any]) -> LedgerRow:
-    state = str(row.get("state") or "unknown")
-    reason_class = str(row.get("reason_class") or "")
+def _ledger_row(rows: Sequence[Mapping[str, Any]]) -> LedgerRow:
+    obs_id, night, state, reason_class, reason = (_text(rows[0].get(name)) for name in _SAME)
     in_words = meaning(reason_class)
-    why = f"{reason_class}: {in_words}" if in_words else reason_class
     return LedgerRow(
-        obs_id=_text(row.get("obs_id")),
-        night=_text(row.get("night")),
-        step=_text(row.get("step")),
-        state=state,
+        obs_id=obs_id,
+        night=night,
+        state=state or "unknown",
         tone=_TONES.get(state, "bad"),
-        why=why,
-        reason=_text(row.get("reason")),
+        why=f"{reason_class}: {in_words}" if in_words else reason_class,
+        reason=reason,
         action=next_action(state, reason_class),
-        path=_text(row.get("path")),
+        steps=tuple(_text(row.get("step")) for row in rows),
+        paths=tuple(path for row in rows if (path := _text(row.get("path")))),
     )
 
 
@@ -202,15 +204,10 @@ def _step_status(step: Mapping[str, Any], run: str) -> str:
     return "reused" if status == "ok" and makers and run not in makers else status
 
 
-def product_rows(steps: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """Name, kind, path and digest of every product that has a path."""
+def product_rows(steps: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Name, kind and path of every product that has a path."""
     return [
-        (
-            _text(product.get("name")),
-            _text(product.get("kind")),
-            _text(product.get("path")),
-            _text(product.get("digest")),
-        )
+        (_text(product.get("name")), _text(product.get("kind")), _text(product["path"]))
         for step in steps
         for product in step.get("products") or ()
         if product.get("path")
