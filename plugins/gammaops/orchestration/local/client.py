@@ -21,6 +21,8 @@ POLL_SECONDS = 0.5
 FINISHED = frozenset({"success", "failed"})
 UNAUTHORIZED = 401
 NOT_FOUND = 404
+BUSY = 503
+BUSY_TRIES = 20
 
 
 class AirflowApiError(RuntimeError):
@@ -115,6 +117,13 @@ class AirflowClient:
             "reprocess_behavior": reprocess,
             "dag_run_conf": dict(conf or {}),
         }
+        for _ in range(BUSY_TRIES):
+            try:
+                return int(self.post("/backfills", body)["id"])
+            except AirflowApiError as error:
+                if error.status != BUSY:  # SQLite gives up where two write at a time
+                    raise
+            time.sleep(POLL_SECONDS)
         return int(self.post("/backfills", body)["id"])
 
     def wait_backfill(self, backfill_id: int, timeout_s: float = 600) -> dict[str, str]:

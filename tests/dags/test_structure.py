@@ -1,0 +1,118 @@
+"""What a config becomes: tasks, their order, and what each of them may see."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from airflow.sdk import DAG, TaskGroup
+from airflow.serialization.serialized_objects import DagSerialization
+from gammaops.config import load_config
+from gammaops.orchestration.factory import build_dag
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def described(dag: DAG) -> list[dict[str, object]]:
+    """What matters of each task, in order of its id."""
+    return [
+        {
+            "task_id": task.task_id,
+            "operator": task.task_type,
+            "upstream": sorted(task.upstream_task_ids),
+            "trigger_rule": str(task.trigger_rule),
+            "mapped": task.is_mapped,
+            "retries": task.retries,
+            "outlets": [asset.name for asset in task.outlets or ()],
+        }
+        for task in sorted(dag.tasks, key=lambda task: task.task_id)
+    ]
+
+
+def test_structure_is_the_recorded_one(example):
+    """Set GAMMAOPS_UPDATE_SNAPSHOTS=1 to record an intended change."""
+    path = SNAPSHOTS / f"{example.dag_id}.json"
+    text = json.dumps(described(example), indent=1) + "\n"
+    if os.environ.get("GAMMAOPS_UPDATE_SNAPSHOTS"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_verdict_is_the_only_leaf(example):
+    assert [task.task_id for task in example.tasks if not task.downstream_task_ids] == ["verdict"]
+
+
+def test_start_is_the_only_root(example):
+    assert [task.task_id for task in example.tasks if not task.upstream_task_ids] == ["start"]
+
+
+def test_a_step_with_fan_out_is_a_group_of_three(example):
+    groups = [child for child in example.task_group.children.values() if isinstance(child, TaskGroup)]
+    assert groups
+    for group in groups:
+        names = {name.removeprefix(f"{group.group_id}.") for name in group.children}
+        assert names in ({"select", "reduce", "collect"}, {"split", "run", "collect"})
+
+
+def test_template_fields_hold_references_to_tasks_and_nothing_else(example):
+    def leaves(value: object) -> list[object]:
+        if isinstance(value, dict):
+            return [leaf for each in value.values() for leaf in leaves(each)]
+        if isinstance(value, list | tuple):
+            return [leaf for each in value for leaf in leaves(each)]
+        return [value]
+
+    for task in example.tasks:
+        if task.is_mapped:
+            assert tuple(task.template_fields) == ()
+        else:
+            assert tuple(task.template_fields) in ((), ("inputs",))
+        for field in task.template_fields:
+            assert {type(leaf).__name__ for leaf in leaves(getattr(task, field))} <= {"PlainXComArg"}
+
+
+def test_every_task_retries_by_who_must_act(example):
+    for task in example.tasks:
+        task = task.partial_kwargs if task.is_mapped else vars(task)
+        assert len(task["retry_policy"].rules) == 6
+
+
+def test_strings_of_the_config_are_not_rendered(make_dag):
+    dag = make_dag(more='tags: ["{{ 7 * 7 }}"]')
+    assert "{{ 7 * 7 }}" in dag.tags
+    assert dag.render_template_as_native_obj is False
+
+
+def test_making_a_dag_twice_gives_the_same_bytes():
+    path = Path(__file__).parents[1] / "data" / "crab.yaml"
+    first, second = (DagSerialization.to_dict(build_dag(load_config(path))) for _ in range(2))
+    assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+
+
+def test_a_dag_survives_serialization(example):
+    written = json.loads(json.dumps(DagSerialization.to_dict(example)))
+    read = DagSerialization.from_dict(written)
+    assert sorted(read.task_dict) == sorted(task.task_id for task in example.tasks)
+    assert read.doc_md == example.doc_md
+    assert {name: set(read.task_dict[name].upstream_task_ids) for name in read.task_dict} == {
+        task.task_id: set(task.upstream_task_ids) for task in example.tasks
+    }
+    assert dict(read.params.items()).keys() == dict(example.params.items()).keys()
+
+
+def test_an_edit_makes_another_version_of_the_dag(make_dag):
+    first, second = make_dag(more="lookback: 3"), make_dag(more="lookback: 4")
+    assert first.doc_md != second.doc_md
+
+
+def test_a_manual_analysis_looks_for_no_late_nights(make_dag):
+    tasks = {task.task_id for task in make_dag(schedule="null").tasks}
+    assert not tasks & {"late", "late_run"}
+
+
+def test_the_docs_of_a_manual_analysis_say_how_to_choose_nights(make_dag):
+    assert "cannot be backfilled" in make_dag(schedule="null").doc_md
+    assert "cannot be backfilled" not in make_dag().doc_md
+
+
