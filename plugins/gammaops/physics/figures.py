@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
+    "confidence",
     "draw_counts_spectrum",
     "draw_cumulative_significance",
     "draw_energy_ranges",
@@ -76,7 +77,7 @@ def encode(draw: Callable[[Axes], None], size: tuple[float, float] = WIDE, proje
 
 
 def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = None) -> None:
-    """Flux points with 95 % upper limits where there is no signal, and the best-fit model with its 1 σ band."""
+    """Flux points, upper limits where there is no signal, and the best-fit model with its 1 σ band."""
     table = points.to_table(sed_type="e2dnde")
     energy = table["e_ref"].quantity.to_value("TeV")
     low, high = energy - table["e_min"].quantity.to_value("TeV"), table["e_max"].quantity.to_value("TeV") - energy
@@ -102,13 +103,18 @@ def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = 
             uplims=True,
             fmt="none",
             color=GREY,
-            label="Upper limits (95 %)",
+            label=f"Upper limits{confidence(points)}",
         )
     if model is not None:
         _draw_model(axes, model, u.Quantity([(energy - low).min(), (energy + high).max()], "TeV"))
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel=r"$E^2\,dN/dE$ [TeV cm$^{-2}$ s$^{-1}$]")
     _plain_decades(axes)
     axes.legend(loc="lower left")
+
+
+def confidence(points: FluxPoints) -> str:
+    """At how many σ the upper limits stand, as an addition to a label; empty if the file does not say."""
+    return f" ({points.n_sigma_ul:g} σ)" if points.n_sigma_ul else ""
 
 
 def _upper_limits(table: Table, value: np.ndarray, error: np.ndarray) -> np.ndarray:

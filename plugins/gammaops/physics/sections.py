@@ -13,7 +13,15 @@ import numpy as np
 from gammapy.modeling.models import SkyModel
 
 from gammaops.physics.counts_by_energy import merged
-from gammaops.physics.figures import TALL, draw_counts_spectrum, draw_light_curve, draw_residuals, draw_spectrum, encode
+from gammaops.physics.figures import (
+    TALL,
+    confidence,
+    draw_counts_spectrum,
+    draw_light_curve,
+    draw_residuals,
+    draw_spectrum,
+    encode,
+)
 from gammaops.physics.notation import measured, plain, unit_text
 from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
 from gammaops.physics.steadiness import Steadiness
@@ -54,7 +62,7 @@ def spectrum_section(points: FluxPoints, model: SpectralModel | None = None) -> 
         low, high = seen["e_min"].quantity.min().to_value("TeV"), seen["e_max"].quantity.max().to_value("TeV")
         headline += f", from {plain(low, 2)} to {plain(high, 2)} TeV"
     caption = "Flux points and the best fit. The points should scatter evenly around the line."
-    header = ("Energy [TeV]", "At [TeV]", f"dN/dE [{unit_text(DNDE)}]", "Upper limit (95 %)", "√TS [σ]")
+    header = ("Energy [TeV]", "At [TeV]", f"dN/dE [{unit_text(DNDE)}]", f"Upper limit{confidence(points)}", "√TS [σ]")
     return Section(
         title="Spectrum",
         notes=(f"{headline}.",),
@@ -93,7 +101,13 @@ def light_curve_section(light_curve: FluxPoints) -> Section:
             numbers = measured(flux[place], error[place]), plain(limit[place], 2), plain(sigma[place], 2)
             rows.append((f"{_minute(start)} to {_minute(stop)[-5:]}", band, *numbers))
     caption = "Flux over time. Dashed: the mean. Points far from it, by many times their error bars, are variability."
-    header = ("Time (UTC)", "Energy [TeV]", f"Flux [{unit_text(FLUX)}]", "Upper limit (95 %)", "√TS [σ]")
+    header = (
+        "Time (UTC)",
+        "Energy [TeV]",
+        f"Flux [{unit_text(FLUX)}]",
+        f"Upper limit{confidence(light_curve)}",
+        "√TS [σ]",
+    )
     figure = Figure(caption, encode(partial(draw_light_curve, light_curve=light_curve)))
     return Section(title="Light curve", notes=notes, figures=(figure,), tables=(Table(header, rows),))
 

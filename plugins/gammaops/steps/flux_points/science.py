@@ -123,6 +123,7 @@ def collect(
 def report(product: Product) -> Section:
     """The spectrum, with the error band of the fit if its product is still there."""
     points = read_flux_points(product.path)  # type: ignore[arg-type]
+    points.meta["n_sigma_ul"] = product.sidecar["config"]["flux_points"]["parameters"].get("n_sigma_ul")
     model = points.reference_model
     for path in inputs_of(product, "fit"):
         model = read_fitted_models(path)[product.metrics["source"]]

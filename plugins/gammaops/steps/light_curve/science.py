@@ -159,4 +159,6 @@ def collect(
 
 def report(product: Product) -> Section:
     """The light curve."""
-    return light_curve_section(read_flux_points(product.path))  # type: ignore[arg-type]
+    light_curve = read_flux_points(product.path)  # type: ignore[arg-type]
+    light_curve.meta["n_sigma_ul"] = product.sidecar["config"]["light_curve"]["parameters"].get("n_sigma_ul")
+    return light_curve_section(light_curve)
