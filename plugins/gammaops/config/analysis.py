@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from gammaops.config.layers import reach, value_of
+from gammaops.config.layers import value_of
 from gammaops.config.scalars import plain_value
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class AnalysisConfig:
     text : str
         The YAML as written.
     document : mapping
-        The whole YAML, normalised: every key of every block, quantities in the schema's unit. Itself a config, with the same
-        `digest`.
+        The whole YAML, normalised: every key of every block, quantities in the schema's unit. Itself a config, with
+        the same `digest`.
     steps : tuple of StepConfig
         In the order of the file.
     """
@@ -129,7 +129,7 @@ class AnalysisConfig:
         resolution = self._resolution
         if value_of(resolution.raw[index], path) is None:
             return "default"
-        if reach(resolution.params, path) == len(path):
+        if value_of(resolution.params, path) is not None:
             return "params"
         for label, prefix, layer in (
             ("step config ", ("steps", index, "config"), step.config),
@@ -142,20 +142,21 @@ class AnalysisConfig:
         return f"site {resolution.site}" if value_of(resolution.site_defaults, path) is not None else "default"
 
     def with_params(self, params: Mapping[str, Any]) -> AnalysisConfig:
-        """The analysis with the deep override ``params["config"]`` above all other layers; other parameters are not its matter.
+        """The analysis with the deep override ``params["config"]`` above all layers; other parameters it leaves alone.
 
         Raises
         ------
         ConfigError
             With every problem of the override, its source being ``params``.
         """
-        from gammaops.config.parse import resolve  # noqa: PLC0415 - the two build each other
+        from gammaops.config.parse import resolve
 
         return resolve(self.name, self.source, self.text, self._resolution.document, params.get("config") or {})
 
     def to_yaml(self) -> str:
         """`document` as YAML that reads back to the same `digest`."""
-        return yaml.dump(dict(self.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        text: str = yaml.dump(dict(self.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return text
 
     def _index(self, step: StepConfig) -> int:
         return next(index for index, own in enumerate(self.steps) if own.name == step.name and own.tag == step.tag)
@@ -164,7 +165,7 @@ class AnalysisConfig:
 class _Dumper(yaml.SafeDumper):
     """Writes each value out, and quotes the text that the loader would not take for text."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
 

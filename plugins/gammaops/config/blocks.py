@@ -122,7 +122,7 @@ _STEP = {
 @cache
 def block_levels() -> Mapping[str, Level]:
     """Blocks that steps read, by name."""
-    blocks = {GENERAL: block("General settings", _GENERAL | _GAMMAPY_GENERAL)}
+    blocks: dict[str, Mapping[str, Any]] = {GENERAL: block("General settings", _GENERAL | _GAMMAPY_GENERAL)}
     for tag, spec in step_specs().items():
         for name, rules in spec.schema.items():
             if name in blocks or name in TOP_LEVEL:

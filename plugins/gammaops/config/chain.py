@@ -29,7 +29,7 @@ GAMMAPY_LIGHT_CURVE = {"source": "source", "parameters": {"selection_optional": 
 
 
 def listed_steps(blocks: Mapping[str, Any]) -> list[str]:
-    """gammapy's ``general.steps``; what is not a list of texts is complained of elsewhere."""
+    """Gammapy's ``general.steps``; what is not a list of texts is complained of elsewhere."""
     names = _block(blocks, "general").get("steps") or []
     names = names if isinstance(names, list) else [names]
     return [name for name in names if isinstance(name, str)]
@@ -48,8 +48,9 @@ def unknown_steps(blocks: Mapping[str, Any]) -> list[Finding]:
 def obvious_chain(blocks: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Steps for what the blocks ask for.
 
-    Reduction always; a stack if ``datasets.stack`` (true by default, as in gammapy); a fit if there are models, or whatever
-    needs one; flux points, light curve and excess map if their block is there. With gammapy's ``general.steps``: those.
+    Reduction always; a stack if ``datasets.stack`` (true by default, as in gammapy); a fit if there are models, or
+    whatever needs one; flux points, light curve and excess map if their block is there. With gammapy's
+    ``general.steps``: those.
     """
     names = listed_steps(blocks)
     wanted = {_TAGS[tag_of(name)] for name in names if tag_of(name) in _TAGS} if names else _asked_for(blocks)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from gammaops.schema.levels import Level
 
-__all__ = ["difference", "given", "overlay", "reach", "value_of"]
+__all__ = ["difference", "given", "overlay", "value_of"]
 
 KeyPath = tuple[str | int, ...]
 
@@ -19,7 +19,7 @@ def given(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     inner = {key: given(item) for key, item in value.items()}
-    return {key: item for key, item in inner.items() if item is not None and item != [] and item != {}}
+    return {key: item for key, item in inner.items() if item not in (None, [], {})}
 
 
 def overlay(level: Level, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,20 +57,6 @@ def difference(level: Level, base: Mapping[str, Any], values: Mapping[str, Any])
         else:
             result[key] = value
     return result
-
-
-def reach(mapping: Any, path: KeyPath) -> int:
-    """How many parts of `path` there are in nested mappings and lists."""
-    depth = 0
-    for part in path:
-        if isinstance(mapping, dict) and part in mapping:
-            mapping = mapping[part]
-        elif isinstance(mapping, list) and isinstance(part, int) and part < len(mapping):
-            mapping = mapping[part]
-        else:
-            return depth
-        depth += 1
-    return depth
 
 
 def value_of(mapping: Any, path: KeyPath) -> Any:

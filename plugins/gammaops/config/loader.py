@@ -1,7 +1,7 @@
 """The strict YAML loader: plain data, with the line and column of every key.
 
-It reads the events of PyYAML's safe parser and builds mappings, lists and scalars itself: nothing in the text can name a
-Python object, refer to another part of it, or grow beyond bounds.
+It reads the events of PyYAML's safe parser and builds mappings, lists and scalars itself: nothing in the text can
+name a Python object, refer to another part of it, or grow beyond bounds.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class _Builder:
 
     def complain(self, mark: Any, message: str, expected: str = "", path: KeyPath = ()) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            self.problems.append(Problem(self.source, *place, dotted(path), message, expected))
+            line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+            self.problems.append(Problem(self.source, line, column, dotted(path), message, expected))
 
     def feed(self, event: yaml.Event) -> bool:
         """Take one event; false ends the reading."""
@@ -184,8 +184,8 @@ def load_yaml(text: str, source: str) -> Document:
     Raises
     ------
     ConfigError
-        With every problem: syntax, duplicate keys, anchors, aliases, tags, values that YAML 1.1 reads in unexpected ways,
-        too large or too deep documents.
+        With every problem: syntax, duplicate keys, anchors, aliases, tags, values that YAML 1.1 reads in unexpected
+        ways, too large or too deep documents.
     """
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(source, 0, 0, "", f"larger than {MAX_BYTES} bytes", "a config, not data")])

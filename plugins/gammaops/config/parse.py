@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["load_config", "parse_config", "resolve"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+MAX_STEPS = 500
 NAME_HELP = "lower-case letters, digits, - and _, at most 80, ending in .yaml"
 
 
@@ -159,6 +160,9 @@ def _steps(resolution: Resolution, data: Mapping[str, Any]) -> list[StepConfig]:
         raw = obvious_chain(resolution.blocks)
     if not isinstance(raw, list):
         resolution.complain(("steps",), Finding((), f"{shown(raw)} does not fit", "a list of steps"))
+        return []
+    if len(raw) > MAX_STEPS:
+        resolution.complain(("steps",), Finding((), f"{len(raw)} steps", f"at most {MAX_STEPS}"))
         return []
     steps: list[StepConfig] = []
     for index, entry in enumerate(raw):

@@ -1,4 +1,4 @@
-"""Where things are: the project, the store, data and models; paths of a config resolved, and kept inside the allowed roots."""
+"""Where things are: project, store, data and models; paths of a config resolved, and kept inside the allowed roots."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.config.blocks import GAMMAPY_KEYS, GENERAL, block_levels, used_blocks
 from gammaops.config.layers import overlay
-from gammaops.config.loader import Document, dotted
+from gammaops.config.loader import MAX_PROBLEMS, Document, dotted
 from gammaops.errors import Problem
 from gammaops.schema import Finding, value_at
 from gammaops.schema.relations import near
@@ -95,7 +95,7 @@ class Resolution:
         self._note(Problem(self.source, *place, dotted(path), finding.message, finding.expected, finding.suggestion))
 
     def _note(self, problem: Problem) -> None:
-        if problem not in self.problems:
+        if len(self.problems) < MAX_PROBLEMS and problem not in self.problems:
             self.problems.append(problem)
 
     def shared(self, block: str) -> _Effective:
@@ -113,7 +113,7 @@ class Resolution:
         return _effective(block, overlay(level, _mapping(self.site_defaults, block), raw))
 
     def check_blocks(self) -> None:
-        """Find what is wrong with the file's blocks, whichever steps read them; what is missing, a step may yet give."""
+        """Find what is wrong with the file's blocks, whoever reads them; what is missing, a step may yet give."""
         for block in self.blocks:
             if block in block_levels() and not self.params:
                 for finding in self.shared(block).wrong:

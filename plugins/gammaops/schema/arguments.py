@@ -1,8 +1,8 @@
 """Arguments of gammapy's makers and estimators that ``parameters:`` may set, with gammapy's own defaults.
 
 They are written out because gammapy is not imported when a config is read; a test compares them with its signatures.
-Left out are arguments that gammaops sets itself (``n_jobs``, ``energy_edges``, ``exclusion_mask``, …) and those that take
-Python objects.
+Left out are arguments that gammaops sets itself (``n_jobs``, ``energy_edges``, ``exclusion_mask``, …) and those that
+take Python objects.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def number(doc: str, default: float | None = None, *, low: float | None = None, 
     return _key("float", doc, default, {"min": low, "max": high})
 
 
-def flag(doc: str, default: bool | None = None) -> Rules:  # noqa: FBT001 - a default, not a flag argument
+def flag(doc: str, default: bool | None = None) -> Rules:
     """True or false."""
     return _key("boolean", doc, default, {})
 

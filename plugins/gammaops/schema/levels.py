@@ -45,7 +45,7 @@ class Level:
         self.children = {
             key: Level(rules["schema"], rules.get("meta", {}).get("relations", ()))
             for key, rules in keys.items()
-            if rules["type"] == "dict" and "schema" in rules
+            if rules.get("type") == "dict" and "schema" in rules
         }
         self.variants = {
             key: {value: Level(inner) for value, inner in rules["meta"]["variants"]["schemas"].items()}
@@ -103,7 +103,7 @@ class Level:
         result: dict[str, Any] = {}
         for key, rules in self.keys.items():
             value = raw.get(key)
-            if rules["type"] == "dict":
+            if rules.get("type") == "dict":
                 inner = value if isinstance(value, dict) else {}
                 level = self.below(key, raw)
                 result[key] = level.normalised(inner) if level is not None else {}
@@ -153,7 +153,7 @@ def _leaf(rules: Rules, value: Any) -> Any:
         return _text_leaf(rules, value)
     if isinstance(value, list):
         return _list_leaf(rules, value)
-    return float(value) if rules["type"] == "float" and abs(value) < 1e300 else value
+    return float(value) if rules.get("type") == "float" and abs(value) < 1e300 else value
 
 
 def _text_leaf(rules: Rules, value: str) -> Any:
@@ -163,7 +163,7 @@ def _text_leaf(rules: Rules, value: str) -> Any:
     if "time" in rules or "date" in rules:
         found = canonical_time(value) if "time" in rules else canonical_date(value)
         return None if isinstance(found, Finding) else found
-    if rules["type"] in ("text_list", "time_list"):
+    if rules.get("type") in ("text_list", "time_list"):
         return _list_leaf(rules, list(rules["choices"]) if value == "all" and "choices" in rules else [value])
     aliases = rules.get("meta", {}).get("aliases", {})
     return aliases.get(value, value)

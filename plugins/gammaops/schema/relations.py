@@ -1,6 +1,6 @@
 """Rules between the keys of one block, checked on its effective values (defaults and overrides applied).
 
-A relation is a function of the normalised block. It gives one `Finding` per broken rule, with paths relative to the block.
+A relation is a function of the normalised block. It gives one `Finding` per broken rule, with its path in the block.
 """
 
 from __future__ import annotations

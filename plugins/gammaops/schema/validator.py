@@ -76,16 +76,16 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         found = canonical_quantity(value, rule["unit"])
         self.refuse(field, found if isinstance(found, Finding) else _out_of_range(found, rule))
 
-    def _validate_time(self, _rule: bool, field: str, value: str) -> None:  # noqa: FBT001 - the rule's value
+    def _validate_time(self, _rule: bool, field: str, value: str) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         self._each_time(field, [value])
 
-    def _validate_date(self, _rule: bool, field: str, value: str) -> None:  # noqa: FBT001
+    def _validate_date(self, _rule: bool, field: str, value: str) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         found = canonical_date(value)
         self.refuse(field, found if isinstance(found, Finding) else None)
 
-    def _validate_times(self, _rule: bool, field: str, value: str | list[object]) -> None:  # noqa: FBT001
+    def _validate_times(self, _rule: bool, field: str, value: str | list[object]) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         self._each_time(field, [value] if isinstance(value, str) else value)
 
@@ -136,19 +136,20 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         if twice:
             self.refuse(field, Finding((), f"{shown(twice[0])} is listed twice", "each once"))
 
-    def _validate_schedule(self, _rule: bool, field: str, value: object) -> None:  # noqa: FBT001
+    def _validate_schedule(self, _rule: bool, field: str, value: object) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         self.refuse(field, schedule_finding(value))
 
-    def _validate_wanted(self, _rule: bool, field: str, value: object) -> None:  # noqa: FBT001
+    def _validate_wanted(self, _rule: bool, field: str, value: object) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         items = value if isinstance(value, list) else [value]
         for index, item in enumerate(items):
             finding = _requirement_finding(item)
             if finding is not None:
                 self.refuse(field, Finding((index,), finding.message, finding.expected, finding.suggestion))
+                return
 
-    def _validate_path(self, _rule: bool, field: str, value: str) -> None:  # noqa: FBT001
+    def _validate_path(self, _rule: bool, field: str, value: str) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         self.refuse(field, path_finding(value))
 

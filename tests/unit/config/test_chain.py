@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.plan import make_plan

@@ -7,7 +7,6 @@ from typing import Any
 
 import astropy.units as u
 import pytest
-from gammaops.schema import arguments
 from gammapy.analysis.config import AnalysisConfig
 from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator
 from gammapy.estimators.flux import FluxEstimator
@@ -18,7 +17,9 @@ from gammapy.makers import (
     RingBackgroundMaker,
     SafeMaskMaker,
 )
+
 from gammaops.config.blocks import block_levels
+from gammaops.schema import arguments
 
 # Set by gammaops, or Python objects.
 OURS = {"self", "kwargs", "n_jobs", "parallel_backend", "energy_edges", "exclusion_mask", "fit", "norm", "source"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from gammaops.config import AnalysisConfig, StepConfig, parse_config
 from gammaops.errors import ConfigError
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gammaops.config import loader
 from gammaops.config.loader import load_yaml
 from gammaops.errors import ConfigError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gammaops.config import load_config, parse_config
 from gammaops.errors import ConfigError
 from gammaops.plan import make_plan
 from gammaops.schema import Finding
 from gammaops.schema.quantities import canonical_quantity, canonical_time
-from hypothesis import given
-from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[3]
 

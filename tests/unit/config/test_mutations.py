@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.plan import make_plan
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 TEXTS = [(DATA / name).read_text(encoding="utf-8") for name in ("crab.yaml", "original.yaml")]

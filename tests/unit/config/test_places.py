@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from gammaops.config import models_folder, project_root, resolve_data_path, store_root
 from gammaops.errors import ConfigError
 
