@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 DATA = "data"
 INCOMING = "incoming"
 TRUTH = "truth.yaml"
+STEM = "sim_obs_"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def simulate_archive(out: Path, plan: ArchivePlan, progress: Callable[[Visit], o
     Parameters
     ----------
     out : Path
-        A folder without an archive; made if it does not exist.
+        A folder without an archive; made if it does not exist. What an interrupted simulation left there is replaced.
     plan : ArchivePlan
         What to simulate.
     progress : callable
@@ -88,13 +89,15 @@ def simulate_archive(out: Path, plan: ArchivePlan, progress: Callable[[Visit], o
     ConfigError
         If the folder holds an archive already, or the plan fits into no nights.
     """
-    if (out / OBS_INDEX).exists() or (out / DATA).exists():
+    if (out / OBS_INDEX).exists():
         message, expected = f"{out} holds an archive already", "an empty folder or a new one"
         raise ConfigError([Problem("simulate", 0, 0, "out", message, expected)])
     visits = plan_visits(plan)
     archive = Archive(out, visits)
     for folder in (DATA, INCOMING):
         (out / folder).mkdir(parents=True, exist_ok=True)
+    for leftover in [*out.glob(f"*/{STEM}*"), *out.glob(f"*/.{STEM}*"), *(out / INCOMING).glob("*-index.fits.gz*")]:
+        leftover.unlink()
     listed = _Rows([], [])
     for visit in visits:
         rows = _write_observation(visit, plan, out)
@@ -106,6 +109,7 @@ def simulate_archive(out: Path, plan: ArchivePlan, progress: Callable[[Visit], o
         progress(visit)
     truth = yaml.safe_dump(truth_document(plan, archive.nights), sort_keys=False)
     _replace(out / TRUTH, truth.encode())
+    # Last, and of the two the observation index: an archive that has one is whole.
     _write_indexes(out, listed, plan)
     log.info("simulated %d observations of %d nights in %s", len(visits), len(archive.nights), out)
     return archive
@@ -130,7 +134,7 @@ def deliver(root: Path, obs_id: int) -> list[Path]:
     waiting = sorted(incoming.glob(f"{_stem(obs_id)}*.fits.gz"))
     row_files = {name: incoming / f"{obs_id:06d}-{name}" for name in (HDU_INDEX, OBS_INDEX)}
     if not waiting and not any(path.exists() for path in row_files.values()):
-        others = sorted(path.name for path in incoming.glob("*_obs_*.fits.gz"))
+        others = sorted(path.name for path in incoming.glob(f"{STEM}*.fits.gz"))
         expected = "one of " + ", ".join(others) if others else "a late one, and none is waiting"
         raise ConfigError([Problem("deliver", 0, 0, "", f"observation {obs_id} is not in {incoming}", expected)])
     delivered = []
@@ -177,7 +181,7 @@ def _versions(kind: str) -> tuple[tuple[str, int], ...]:
 
 
 def _stem(obs_id: int) -> str:
-    return f"sim_obs_{obs_id:06d}"
+    return f"{STEM}{obs_id:06d}"
 
 
 def _write_indexes(folder: Path, rows: _Rows, plan: ArchivePlan, prefix: str = "") -> None:
