@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG
+
 from gammaops.config import load_config, parse_config
 from gammaops.orchestration.factory import build_dag
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from gammaops.orchestration.factory import build_tombstone
+
 from gammaops.errors import ConfigError, Problem
+from gammaops.orchestration.factory import build_tombstone
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError
+
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.orchestration.parameters import KNOWN, refuse_unknown, run_params, run_scope

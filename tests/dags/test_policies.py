@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airflow.sdk import RetryAction
+
 from gammaops import errors
 from gammaops.orchestration.policies import RETRY_POLICY
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, TaskGroup
 from airflow.serialization.serialized_objects import DagSerialization
+
 from gammaops.config import load_config
 from gammaops.orchestration.factory import build_dag
 
@@ -114,5 +115,3 @@ def test_a_manual_analysis_looks_for_no_late_nights(make_dag):
 def test_the_docs_of_a_manual_analysis_say_how_to_choose_nights(make_dag):
     assert "cannot be backfilled" in make_dag(schedule="null").doc_md
     assert "cannot be backfilled" not in make_dag().doc_md
-
-

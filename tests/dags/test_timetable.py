@@ -8,6 +8,7 @@ import pendulum
 import pytest
 from airflow.sdk import CronDataIntervalTimetable
 from airflow.timetables.base import TimeRestriction
+
 from gammaops.orchestration.timetable import DelayedNights
 
 NOON = "54 10 * * *"

@@ -158,7 +158,11 @@ def index(kind: str, draft: IndexDraft) -> Product:
 
 
 def run_fan(
-    tag: str, config: Mapping[str, Any], folder: Path, inputs: Mapping[str, Any] | None = None, scope: Scope | None = None
+    tag: str,
+    config: Mapping[str, Any],
+    folder: Path,
+    inputs: Mapping[str, Any] | None = None,
+    scope: Scope | None = None,
 ) -> tuple[Product | None, list[dict[str, Any]], dict[str, Any]]:
     """Split, run every row, collect: the product, the rows with what became of them, and the product's metrics."""
     spec, science = step_specs()[tag], load_science(tag)

@@ -105,7 +105,9 @@ def test_stack_is_one_dataset_with_the_counts_of_all(driver, archive, spectra, t
     assert stacked.name == "stacked"
     assert member.row["obs_ids"] == [1, 2]
     assert metrics["counts"] == int(expected.counts.data.sum())
-    assert_same_maps(stacked, expected, ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"), rtol=1e-12)
+    assert_same_maps(
+        stacked, expected, ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("method", ["scale", "fit"])

@@ -78,7 +78,9 @@ def test_fit_is_gammapys_and_its_file_is_a_models_file(spectra, fit_product, mod
     np.testing.assert_allclose(models.covariance.data, datasets.models.covariance.data, rtol=1e-9)
     assert fit_product.metrics["total_stat"] == pytest.approx(result.total_stat, rel=1e-12)
     alone = Models.read(fit_product.path)
-    assert alone["crab"].spectral_model.index.error == pytest.approx(models["crab"].spectral_model.index.error, rel=1e-9)
+    assert alone["crab"].spectral_model.index.error == pytest.approx(
+        models["crab"].spectral_model.index.error, rel=1e-9
+    )
 
 
 def test_fit_twice_gives_the_same_bytes_and_leaves_the_models_file_alone(
@@ -137,7 +139,9 @@ def test_flux_points_bin_by_bin_are_the_estimator_at_once(driver, spectra, fit_p
     assert metrics["points"] == 3
     low, high = expected.geom.axes["energy"].edges[:2].to_value("TeV")
     assert rows[0]["label"] == f"{low:.3g}-{high:.3g} TeV"
-    assert points.reference_model.spectral_model.index.value == pytest.approx(fitted.models[0].spectral_model.index.value)
+    assert points.reference_model.spectral_model.index.value == pytest.approx(
+        fitted.models[0].spectral_model.index.value
+    )
 
 
 def test_flux_points_read_by_gammapy_alone_are_right(driver, spectra, fit_product, fitted, tmp_path):
@@ -185,9 +189,7 @@ def test_light_curve_by_intervals_is_the_estimator_at_once(
     assert abs((axis.time_min - other.time_min).to_value("s")).max() < 1e-6
     assert len(rows) == 2
     # A light curve has one energy bin, from which gammapy cannot guess the model: the fluxes themselves are there too.
-    np.testing.assert_allclose(
-        FluxPoints.read(product.path, sed_type="flux").flux.data, expected.flux.data, rtol=EXACT
-    )
+    np.testing.assert_allclose(FluxPoints.read(product.path, sed_type="flux").flux.data, expected.flux.data, rtol=EXACT)
 
 
 def test_given_time_intervals_are_kept_and_empty_ones_rejected(

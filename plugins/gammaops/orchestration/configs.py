@@ -44,7 +44,7 @@ def dag_of(path: Path) -> DAG:
         return build_dag(load_config(path))
     except ConfigError as error:
         return build_tombstone(path.stem, error)
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:
         log.exception("cannot make a DAG of %s", path)
         return build_tombstone(path.stem, ConfigError([_defect(path, error)]))
 

@@ -1,6 +1,6 @@
 """From a config to an Airflow DAG.
 
-    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late ─ late_run [mapped] ─ verdict
+    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late ─ late_run ─ verdict
            └─ …                                                        └─ …
 
 Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
@@ -71,8 +71,9 @@ def build_dag(config: AnalysisConfig) -> DAG:
         start = StartOperator(task_id=START, analysis=config, **common)
         tasks = _add_steps(config, plan.steps, start, common)
         _add_end(config, start, tasks, common)
-    # Last, because Airflow copies the parameters of a DAG into each task that it gets afterwards, and checks those that it
-    # is made with against their schemas: together more than half of the time of making a DAG. A test checks the defaults.
+    # Last, because Airflow copies the parameters of a DAG into each task that it gets afterwards, and checks those
+    # that it is made with against their schemas: together more than half of the time of making a DAG. A test checks
+    # the defaults.
     dag.params.update(run_params([step.name for step in plan.steps]))
     return dag
 
@@ -86,7 +87,8 @@ def build_tombstone(name: str, error: ConfigError) -> DAG:
         description="The config is broken: see the docs of this DAG.",
         schedule=None,
         tags=["config-error", "gammaops"],
-        doc_md=f"# The config of this analysis is broken\n\nNothing runs until it is mended.\n\n{fence}text\n{problems}\n{fence}\n",
+        doc_md="# The config of this analysis is broken\n\nNothing runs until it is mended.\n\n"
+        f"{fence}text\n{problems}\n{fence}\n",
         auto_register=False,
     ) as dag:
         ConfigErrorOperator(task_id="config_error", problems=problems, retries=0)
@@ -118,7 +120,11 @@ def _fence(text: str) -> str:
 def _documentation(config: AnalysisConfig, scheduled: bool) -> str:
     """The config itself: an edit makes a new version of the DAG, and the UI shows it."""
     fence = _fence(config.text)
-    note = "" if scheduled else "Started by hand: choose nights or observations with the parameters (it cannot be backfilled).\n\n"
+    note = (
+        ""
+        if scheduled
+        else "Started by hand: choose nights or observations with the parameters (it cannot be backfilled).\n\n"
+    )
     return f"{note}Config `{config.digest}`:\n\n{fence}yaml\n{config.text.rstrip()}\n{fence}\n"
 
 
@@ -164,7 +170,12 @@ def _add_fan_out(
     ids_by_role = {role: [ids.product for ids, _ in found] for role, found in sources.items()}
     with TaskGroup(step.group_id, tooltip=step.spec.doc):
         split = operator(
-            task_id=split_id, role="split", step=step.name, inputs=_inputs(sources), trigger_rule="none_failed", **arguments
+            task_id=split_id,
+            role="split",
+            step=step.name,
+            inputs=_inputs(sources),
+            trigger_rule="none_failed",
+            **arguments,
         )
         parts = (
             operator_class(step.spec.tag, mapped=True)

@@ -24,7 +24,7 @@ BUSY = ["queued", "running"]
 
 
 class LateNightsOperator(BaseOperator):
-    """Lists earlier nights with observations that no run has settled, oldest first; only scheduled and backfilled runs do."""
+    """Lists earlier nights with unsettled observations, oldest first; only scheduled and backfilled runs do."""
 
     ui_color = "#f2ead8"
 
@@ -67,7 +67,8 @@ class LateRunLink(BaseOperatorLink):
 class LateRunOperator(BaseOperator):
     """Starts a run of the same DAG for one late night.
 
-    It raises what `TriggerDagRunOperator` raises; the operator itself would add a second to the parsing of every DAG file.
+    It raises what `TriggerDagRunOperator` raises; the operator itself would add a second to the parsing of every DAG
+    file.
     """
 
     template_fields: ClassVar[Sequence[str]] = ()
@@ -106,7 +107,7 @@ def late_run_id(night: str, number: int) -> str:
 
 
 def free_number(ti: RuntimeTaskInstanceProtocol, night: str, number: int) -> int:
-    """The first number from `number` on that no late run of this night has; one may have ended before it left a trace."""
+    """The first number from `number` on that no late run of this night has; one may have ended without a trace."""
     while ti.get_dr_count(ti.dag_id, run_ids=[late_run_id(night, number)]):
         number += 1
     return number

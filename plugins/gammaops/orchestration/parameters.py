@@ -97,9 +97,9 @@ def refuse_unknown(given: Iterable[str]) -> None:
 def run_scope(config: AnalysisConfig, context: Context) -> Scope:
     """Which observations the run of this context takes.
 
-    Parameters win; a scheduled or backfilled run takes the nights that start in its data interval, one started by a product
-    the nights of that product; a manual run of a nightly analysis the last night that was complete at its logical date or
-    `run_after`, any other manual run everything that its analysis selects. The clock is never asked.
+    Parameters win; a scheduled or backfilled run takes the nights that start in its data interval, one started by a
+    product the nights of that product; a manual run of a nightly analysis the last night that was complete at its
+    logical date or `run_after`, any other manual run everything that its analysis selects. The clock is never asked.
     """
     from gammaops.runner import manual_scope, scheduled_scope
 

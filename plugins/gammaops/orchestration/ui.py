@@ -25,7 +25,8 @@ NOT_FOUND = 404
 REPORT_TASK = "report"
 # The page runs in the UI's origin, so that nothing in it may act as the logged-in user.
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }

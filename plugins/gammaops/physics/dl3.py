@@ -187,4 +187,3 @@ def _read_irf(hdu: _Hdu) -> Any:
         if table[name].dtype.kind == "f" and not np.isfinite(table[name]).all():
             raise DataError("irf-not-finite", f"column {name} of {hdu.place} has values that are not finite")
     return IRF_REGISTRY.get_cls(hdu.row.hdu_class).from_hdulist(hdu.data, hdu=hdu.index)
-

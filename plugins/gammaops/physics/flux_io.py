@@ -1,9 +1,9 @@
 """Flux points and light curves in files that say all of themselves.
 
-The table ``FLUXPOINTS`` is gammapy's own (``likelihood``: `norm` and `ref_*`). Read by gammapy without the reference model,
-such a file gives fluxes that are wrong, for one energy bin by a factor of some, because the model is then guessed from
-`ref_dnde`. Therefore the HDU ``MODEL`` holds the model as lines of YAML, with which `read_flux_points` reads it, and the table
-has the fluxes themselves too: ``FluxPoints.read(path, sed_type="flux")`` needs no model.
+The table ``FLUXPOINTS`` is gammapy's own (``likelihood``: `norm` and `ref_*`). Read by gammapy without the reference
+model, such a file gives fluxes that are wrong, for one energy bin by a factor of some, because the model is then
+guessed from `ref_dnde`. Therefore the HDU ``MODEL`` holds the model as lines of YAML, with which `read_flux_points`
+reads it, and the table has the fluxes themselves too: ``FluxPoints.read(path, sed_type="flux")`` needs no model.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_flux_maps(path: Path) -> FluxMaps:
     with fits.open(path, memmap=False) as hdus:
         maps = FluxMaps.from_hdulist(hdus)
         model = read_model(hdus)
-    return FluxMaps(maps._data, reference_model=model, meta=maps.meta, gti=maps.gti)  # noqa: SLF001 - no other way in
+    return FluxMaps(maps._data, reference_model=model, meta=maps.meta, gti=maps.gti)
 
 
 def join_parts(paths: Sequence[Path], columns: Sequence[Sequence[str]] | None = None) -> FluxPoints:
@@ -79,8 +79,8 @@ def join_parts(paths: Sequence[Path], columns: Sequence[Sequence[str]] | None = 
     paths : sequence of Path
         Files of the parts, made with the same reference model.
     columns : sequence of sequence of str, optional
-        Names of the datasets that each part was made from. Where parts differ, `counts` and `npred` get a column for every
-        name, NaN where a part did not use it, as gammapy does.
+        Names of the datasets that each part was made from. Where parts differ, `counts` and `npred` get a column for
+        every name, NaN where a part did not use it, as gammapy does.
     """
     parts = [_read(path) for path in paths]
     tables = [table for table, _, _ in parts]

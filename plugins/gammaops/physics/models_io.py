@@ -1,8 +1,8 @@
 """Models in, fit results out, both YAML.
 
 A fit product is a file of gammapy's own format (``components:``, so that ``Models.read`` takes it) with one more key,
-``fit:``, that holds the result and the covariance. Gammapy itself keeps the covariance in a second file beside the first,
-which a product of one immutable file cannot; read alone it has the errors of the parameters, and
+``fit:``, that holds the result and the covariance. Gammapy itself keeps the covariance in a second file beside the
+first, which a product of one immutable file cannot; read alone it has the errors of the parameters, and
 `read_fitted_models` sets the whole matrix.
 """
 
@@ -68,7 +68,8 @@ def fit_document(models: Models, result: FitResult) -> dict[str, Any]:
     covariance = models.covariance
     labels = models.parameters_unique_names
     parameters = [
-        _plain({**parameter.to_dict(), "name": label}) for label, parameter in zip(labels, models.parameters, strict=True)
+        _plain({**parameter.to_dict(), "name": label})
+        for label, parameter in zip(labels, models.parameters, strict=True)
     ]
     fit = {
         "success": bool(result.success),

@@ -99,7 +99,9 @@ def _expected(archive: Archive, selection: Mapping[str, Any], scope: Scope) -> t
     if scope.obs_ids:
         named = np.isin(ids, scope.obs_ids)
         return np.flatnonzero(named).tolist(), set(scope.obs_ids) - set(ids[named].tolist())
-    mask = _in_scope(archive, scope) & _in_cone(archive, selection["obs_cone"]) & _in_time(archive, selection["obs_time"])
+    mask = (
+        _in_scope(archive, scope) & _in_cone(archive, selection["obs_cone"]) & _in_time(archive, selection["obs_time"])
+    )
     unknown: set[int] = set()
     if wanted := _configured_ids(selection):
         mask &= np.isin(ids, wanted)
@@ -173,7 +175,9 @@ def _unknown_row(obs_id: int, folder: Path) -> dict[str, Any]:
 def _duplicate(times: int, hdus: Sequence[Mapping[str, Any]]) -> _State | None:
     events = sum(hdu["type"] == "events" for hdu in hdus)
     if times > 1 or events > 1:
-        where = f"{times} times in the observation index" if times > 1 else f"with {events} event lists in the HDU index"
+        where = (
+            f"{times} times in the observation index" if times > 1 else f"with {events} event lists in the HDU index"
+        )
         return _State("quarantined", "duplicate-id", f"listed {where}; somebody must say which one is right")
     return None
 

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Reduction", "dataset_metrics"]
 
-BACKGROUND_MAKERS = {"reflected": ReflectedRegionsBackgroundMaker, "ring": RingBackgroundMaker, "fov": FoVBackgroundMaker}
+BACKGROUND_MAKERS = {
+    "reflected": ReflectedRegionsBackgroundMaker,
+    "ring": RingBackgroundMaker,
+    "fov": FoVBackgroundMaker,
+}
 SPECTRUM_MAPS = ("counts", "exposure", "edisp")
 IRFS_OF_MAPS = {"exposure": "aeff", "edisp": "edisp", "psf": "psf", "background": "bkg"}
 
@@ -60,7 +64,9 @@ class Reduction:
     def irfs(self) -> frozenset[str]:
         """Types of IRF that the makers use."""
         if self.is_map:
-            return frozenset({"aeff"} | {IRFS_OF_MAPS[name] for name in self.block["map_selection"] if name in IRFS_OF_MAPS})
+            return frozenset(
+                {"aeff"} | {IRFS_OF_MAPS[name] for name in self.block["map_selection"] if name in IRFS_OF_MAPS}
+            )
         return frozenset({"aeff", "edisp"} | ({"psf"} if self.block["containment_correction"] else set()))
 
     @cached_property
@@ -169,7 +175,7 @@ def _counts(dataset: MapDataset) -> dict[str, Any]:
         found["counts_off"] = int(dataset.counts_off.data[mask].sum())
     if not mask.any() or dataset.background is None:
         return found | {"background": None, "excess": None, "sqrt_ts": None}
-    statistic = dataset._counts_statistic[mask].sum()  # noqa: SLF001 - as gammapy's own info_dict
+    statistic = dataset._counts_statistic[mask].sum()
     found["background"] = _finite(statistic.n_bkg)
     found["excess"] = _finite(statistic.n_sig)
     found["sqrt_ts"] = _finite(statistic.sqrt_ts)

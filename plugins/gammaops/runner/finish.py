@@ -32,8 +32,8 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
     ----------
     run : Run
     tasks : mapping
-        By step: ``fragments`` (what its split returned), ``parts`` (what its mapped tasks returned), ``product`` (the path
-        of its product); None or absent where a task ended without one.
+        By step: ``fragments`` (what its split returned), ``parts`` (what its mapped tasks returned), ``product`` (the
+        path of its product); None or absent where a task ended without one.
     who : Provenance
 
     Returns

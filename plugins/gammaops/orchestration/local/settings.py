@@ -44,7 +44,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 def home_secrets(home: Path) -> Mapping[str, str]:
-    """Keys and the password of the administrator of this home, made at random on first use, readable by the owner only."""
+    """Keys and the administrator's password of this home, made at random on first use, readable by the owner only."""
     path = home / "secrets.json"
     if not path.exists():
         fresh = {
@@ -60,7 +60,7 @@ def home_secrets(home: Path) -> Mapping[str, str]:
 
 
 def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict[str, str]:
-    """Everything that the processes of the Airflow in `home` need; an ``AIRFLOW__`` variable of the caller is not inherited."""
+    """What the processes of the Airflow in `home` need; an ``AIRFLOW__`` variable of the caller is not inherited."""
     keys = home_secrets(home)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     url = f"http://localhost:{port}"
