@@ -54,13 +54,13 @@ _GENERAL = {
     "outdir": text("Where products go (command line)"),
     "n_jobs": integer("Processes, where nothing is mapped (command line)", 1, low=1, high=1024),
     "parallel_backend": choice(("multiprocessing", "ray"), "How these processes are started", "multiprocessing"),
-    "datasets_file": path("Datasets made elsewhere"),
     "models_file": path("Models in gammapy's YAML; read, never written"),
 }
 
 # What gammapy's workflow has in its `general`, and what the chain is made from (see `chain`).
 _GAMMAPY_GENERAL = {
     "steps": texts("gammapy's list of steps"),
+    "datasets_file": path("gammapy's; without effect here: datasets are products of the store"),
     "overwrite": {"type": ["boolean", "list"], "default": None, "meta": {"doc": "gammapy's; without effect here"}},
 }
 GAMMAPY_KEYS = frozenset(_GAMMAPY_GENERAL)

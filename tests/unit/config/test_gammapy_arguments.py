@@ -7,7 +7,7 @@ from typing import Any
 
 import astropy.units as u
 import pytest
-from gammapy.analysis.config import AnalysisConfig
+from gammapy.analysis.config import AnalysisConfig as GammapyConfig
 from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator
 from gammapy.estimators.flux import FluxEstimator
 from gammapy.makers import (
@@ -18,7 +18,9 @@ from gammapy.makers import (
     SafeMaskMaker,
 )
 
+from gammaops.config import parse_config
 from gammaops.config.blocks import block_levels
+from gammaops.plan import make_plan
 from gammaops.schema import arguments
 
 # Set by gammaops, or Python objects.
@@ -72,8 +74,25 @@ def test_choices():
     assert set(selection) == set(MapDatasetMaker.available_selection)
 
 
+@pytest.mark.parametrize("kind", ["1d", "3d"])
+def test_config_that_gammapy_writes_is_accepted(kind: str):
+    theirs = GammapyConfig()
+    theirs.general.models_file = "models.yaml"
+    theirs.observations.obs_time.start = "2004-01-01"
+    theirs.datasets.type = kind
+    theirs.datasets.stack = False
+    place = {"frame": "icrs", "lon": "83.63 deg", "lat": "22.01 deg"}
+    theirs.datasets.geom.wcs.skydir = place
+    theirs.datasets.on_region = {**place, "radius": "0.1 deg"}
+    theirs.datasets.background.method = "reflected" if kind == "1d" else "fov_background"
+    theirs.flux_points.energy = {"min": "1 TeV", "max": "10 TeV", "nbins": 4}
+    config = parse_config(theirs.to_yaml(), "pasted", "pasted.yaml")
+    maps = ["excess map"] if kind == "3d" else []
+    assert [step.name for step in make_plan(config).steps] == ["reduce", *maps, "spectrum", "points"]
+
+
 def test_blocks_have_all_keys_of_gammapys_config():
-    theirs = AnalysisConfig().model_dump(mode="json")
+    theirs = GammapyConfig().model_dump(mode="json")
     for block, values in theirs.items():
         assert missing(block_levels()[block].keys, values, block) == []
 
