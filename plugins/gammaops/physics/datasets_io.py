@@ -16,7 +16,7 @@ from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumData
 from gammapy.maps import MapAxes
 
 from gammaops.errors import NoWorkFound
-from gammaops.physics.spectrum_hdus import spectrum_hdus
+from gammaops.physics.spectrum_io import spectrum_from_hdus, spectrum_hdus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,10 +56,17 @@ def read_dataset(path: Path, name: str | None = None) -> MapDataset:
     """Read a dataset of whichever class is in the file; it is called `name`, or as it was when it was written."""
     with fits.open(path, memmap=False) as hdus:
         cls = dataset_class(hdus)
-        dataset = cls.from_hdulist(hdus, name=name or hdus[0].header.get("NAME"))
+        name = name or hdus[0].header.get("NAME")
+        is_spectrum = cls in (SpectrumDataset, SpectrumDatasetOnOff)
+        dataset = spectrum_from_hdus(cls, hdus, name) if is_spectrum else _map_from_hdus(cls, hdus, name)
         livetime = hdus["EXPOSURE"].header.get("LIVETIME") if "EXPOSURE" in hdus else None
     if livetime is not None:
         dataset.exposure.meta = {"livetime": livetime * u.s}
+    return dataset
+
+
+def _map_from_hdus(cls: type[MapDataset], hdus: fits.HDUList, name: str) -> MapDataset:
+    dataset = cls.from_hdulist(hdus, name=name)
     for attribute in MAPS:
         _to_native_bytes(dataset.__dict__.get(attribute))
     for response in (dataset.psf, dataset.edisp):

@@ -77,7 +77,9 @@ def _geom(hdus: fits.HDUList, name: str) -> Geom:
 
 def _union(first: Geom, second: Geom, path: Path) -> Geom:
     """The smallest geometry on the grid of `first` that holds both."""
-    if not isinstance(first, WcsGeom) or not isinstance(second, WcsGeom):
+    if first.is_region != second.is_region:
+        raise AlgorithmError(f"{path.name} and the datasets before it: spectra and maps cannot be stacked together")
+    if first.is_region:
         if first.axes != second.axes:
             raise AlgorithmError(f"{path.name} has other energy axes than the datasets before it; stack equal axes only")
         return first

@@ -1,0 +1,219 @@
+"""Every expected observation has one row that says what is known of it; nights follow the sun, not the calendar."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gammaops.errors import ConfigError, ProductError
+from gammaops.physics.archive import Archive
+from gammaops.physics.observation_table import observation_table
+from gammaops.steps.base import Scope
+
+HESS = 16.5
+NEEDED = frozenset({"aeff", "edisp"})
+CONE = dict.fromkeys(("frame", "lon", "lat", "radius"))
+TYPES = ("events", "gti", "aeff", "edisp")
+
+
+def selection(**given_keys):
+    quality = {"livetime": {"min": None}, "zenith": {"max": None}, "n_tels": {"min": None}}
+    empty = {
+        "obs_ids": None,
+        "obs_file": None,
+        "obs_cone": CONE,
+        "obs_time": {"start": None, "stop": None},
+        "required_irf": ["aeff", "edisp"],
+        "quality": quality,
+    }
+    return {**empty, **given_keys}
+
+
+def write_archive(folder, rows, types=TYPES):
+    """Indexes of observations given as (obs_id, seconds after 2006-07-29T00:00:00 TT) and empty files."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    ids = [obs_id for obs_id, _ in rows]
+    observations = Table(
+        {
+            "OBS_ID": ids,
+            "RA_PNT": np.full(len(ids), 329.7),
+            "DEC_PNT": np.full(len(ids), -30.2),
+            "ZEN_PNT": np.linspace(10, 50, len(ids)),
+            "LIVETIME": np.full(len(ids), 1600.0),
+            "N_TELS": np.full(len(ids), 4),
+            "TSTART": np.array([seconds for _, seconds in rows], dtype=float),
+        },
+        meta={"MJDREFI": 53945, "MJDREFF": 0.0, "TIMESYS": "TT", "TIMEUNIT": "s"},
+    )
+    observations["TSTART"].unit = "s"
+    observations.write(folder / "obs-index.fits.gz", overwrite=True)
+    hdus = [(obs_id, kind, kind, "data", f"{obs_id}.fits", kind.upper(), 0) for obs_id in dict.fromkeys(ids) for kind in types]
+    names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "SIZE")
+    Table(rows=hdus, names=names).write(folder / "hdu-index.fits.gz", overwrite=True)
+    for obs_id in ids:
+        (folder / "data" / f"{obs_id}.fits").touch()
+    return folder
+
+
+def table_of(folder, scope=None, **keys):
+    return observation_table(Archive.read(folder), selection(**keys), scope or Scope(longitude_deg=HESS), NEEDED)
+
+
+def states(table):
+    return {int(row["obs_id"]): (row["status"], row["reason_class"]) for row in table}
+
+
+@pytest.fixture
+def four(tmp_path):
+    return write_archive(tmp_path, [(4, 80_000), (2, 100_000), (3, 3_600), (1, 70_000)])
+
+
+def test_rows_are_in_order_of_obs_id_whatever_the_order_of_the_index(four):
+    table = table_of(four)
+    assert list(table["obs_id"]) == [1, 2, 3, 4]
+    assert list(table["label"]) == ["1", "2", "3", "4"]
+    assert set(table["status"]) == {"selected"}
+
+
+def test_night_is_named_by_its_evening_also_after_midnight(four):
+    nights = dict(zip(table_of(four)["obs_id"], table_of(four)["night"], strict=True))
+    assert nights == {3: "2006-07-28", 1: "2006-07-29", 4: "2006-07-29", 2: "2006-07-29"}
+
+
+def test_a_run_of_one_night_expects_its_observations_only(four):
+    table = table_of(four, Scope(nights=("2006-07-28",), longitude_deg=HESS))
+    assert list(table["obs_id"]) == [3]
+
+
+def test_nights_without_a_site_are_refused(four):
+    with pytest.raises(ConfigError, match=r"without dag\.site"):
+        table_of(four, Scope(nights=("2006-07-28",)))
+
+
+def test_times_are_utc_and_half_open(four):
+    # TT is 65.184 s ahead of UTC in 2006: observation 1 starts at 19:25:34.816 UTC.
+    assert list(table_of(four, Scope(start="2006-07-29T19:25:34.8", stop="2006-07-29T20:00:00"))["obs_id"]) == [1]
+    assert list(table_of(four, Scope(start="2006-07-29T19:25:34.9", stop="2006-07-29T20:00:00"))["obs_id"]) == []
+    assert list(table_of(four, obs_time={"start": "2006-07-29T22:00:00", "stop": None})["obs_id"]) == [2, 4]
+
+
+def test_observations_named_by_the_run_are_expected_whatever_the_config_selects(four):
+    far = {"frame": "icrs", "lon": "10 deg", "lat": "10 deg", "radius": "1 deg"}
+    assert len(table_of(four, obs_cone=far)) == 0
+    assert states(table_of(four, Scope(obs_ids=(2, 99)), obs_cone=far, obs_ids=[1])) == {
+        2: ("selected", ""),
+        99: ("missing", "unknown-id"),
+    }
+
+
+def test_ids_of_the_config_that_the_archive_lacks_are_missing_but_belong_to_no_night(four):
+    assert states(table_of(four, obs_ids=[1, 7])) == {1: ("selected", ""), 7: ("missing", "unknown-id")}
+    night = Scope(nights=("2006-07-29",), longitude_deg=HESS)
+    assert states(table_of(four, night, obs_ids=[1, 7])) == {1: ("selected", "")}
+
+
+def test_ids_may_stand_in_a_file(four):
+    (four / "runs.txt").write_text("# the good ones\n4\n2  # late\n\n")
+    assert list(table_of(four, obs_file=str(four / "runs.txt"))["obs_id"]) == [2, 4]
+
+
+def test_cone_takes_what_points_into_it(four):
+    near = {"frame": "galactic", "lon": "17.7 deg", "lat": "-52.2 deg", "radius": "1 deg"}
+    assert len(table_of(four, obs_cone=near)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "shown"),
+    [
+        ("livetime", {"min": "30 min"}, "LIVETIME is 26.67 min, less than 30 min"),
+        ("zenith", {"max": "5 deg"}, "more than 5 deg"),
+        ("n_tels", {"min": 5}, "N_TELS is 4, less than 5"),
+    ],
+)
+def test_quality_cuts_reject_with_the_value(four, name, limit, shown):
+    quality = {**selection()["quality"], name: limit}
+    table = table_of(four, quality=quality)
+    assert set(table["reason_class"]) == {name}
+    assert set(table["status"]) == {"rejected"}
+    assert shown in table["reason"][0]
+
+
+def test_absent_file_is_missing_until_it_comes(four):
+    (four / "data" / "2.fits").unlink()
+    assert states(table_of(four))[2] == ("missing", "absent")
+    (four / "data" / "2.fits").touch()
+    assert states(table_of(four))[2] == ("selected", "")
+
+
+def test_id_listed_twice_is_one_quarantined_row(tmp_path):
+    folder = write_archive(tmp_path, [(1, 0), (1, 5000), (2, 9000)])
+    assert states(table_of(folder)) == {1: ("quarantined", "duplicate-id"), 2: ("selected", "")}
+
+
+def test_observation_without_its_irfs_is_bad_data(tmp_path):
+    folder = write_archive(tmp_path, [(1, 0)], types=("events", "gti", "aeff"))
+    assert states(table_of(folder)) == {1: ("quarantined", "missing-irf")}
+
+
+def test_index_without_time_reference_is_refused(tmp_path):
+    folder = write_archive(tmp_path, [(1, 0)])
+    table = Table.read(folder / "obs-index.fits.gz")
+    del table.meta["MJDREFI"]
+    table.write(folder / "obs-index.fits.gz", overwrite=True)
+    with pytest.raises(ProductError, match="MJDREFI"):
+        table_of(folder)
+
+
+def test_folder_that_is_no_archive_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is it a DL3 archive"):
+        Archive.read(tmp_path)
+
+
+def test_row_holds_its_index_rows_as_json_with_relative_files(four):
+    row = table_of(four)[0]
+    assert json.loads(row["index"])["ZEN_PNT"] == pytest.approx(50)
+    assert {hdu["file"] for hdu in json.loads(row["hdus"])} == {"data/1.fits"}
+
+
+def test_change_of_another_row_leaves_a_row_as_it_is(tmp_path):
+    first = write_archive(tmp_path / "a", [(1, 0), (2, 5000)])
+    second = write_archive(tmp_path / "b", [(1, 0), (2, 7000), (3, 9000)])
+    one, other = (next(row for row in table_of(folder) if row["obs_id"] == 1) for folder in (first, second))
+    assert one["hdus"] == other["hdus"]
+    assert one["tstart"] == other["tstart"]
+
+
+def test_five_thousand_observations_are_no_trouble(tmp_path):
+    folder = write_archive(tmp_path, [(obs_id, obs_id * 1800.0) for obs_id in range(1, 5001)])
+    table = table_of(folder)
+    assert len(table) == 5000
+    assert len(set(table["night"])) == 105
+
+
+@settings(max_examples=30)
+@given(st.floats(-180, 180), st.lists(st.integers(0, 10**7), min_size=1, max_size=5, unique=True))
+def test_every_observation_is_in_exactly_one_night(tmp_path_factory, longitude, seconds):
+    rows = [(number + 1, second) for number, second in enumerate(seconds)]
+    folder = write_archive(tmp_path_factory.mktemp("archive"), rows)
+    everything = table_of(folder, Scope(longitude_deg=longitude))
+    found = [
+        int(obs_id)
+        for night in sorted(set(everything["night"]))
+        for obs_id in table_of(folder, Scope(nights=(night,), longitude_deg=longitude))["obs_id"]
+    ]
+    assert sorted(found) == [obs_id for obs_id, _ in rows]
+
+
+@pytest.mark.requires_data
+def test_hess_release_has_59_nights_and_the_flare_in_one(test_data):
+    keys = {"required_irf": ["aeff", "edisp", "psf", "bkg"]}
+    table = table_of(test_data / "hess-dl3-dr1", Scope(longitude_deg=HESS), **keys)
+    assert set(table["status"]) == {"selected"}
+    assert len(table) == 105
+    assert len(set(table["night"])) == 59
+    assert int((table["night"] == "2006-07-29").sum()) == 15
