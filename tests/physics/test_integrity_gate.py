@@ -73,7 +73,7 @@ def test_cut_file_is_truncated(unpacked, content, kept):
     folder, rows = unpacked
     size = int(kept * len(content)) if isinstance(kept, float) else kept
     (folder / "obs.fits").write_bytes(content[:size])
-    with pytest.raises(DataError, match="truncated|missing-irf|missing-hdu"):
+    with pytest.raises(DataError, match=r"truncated|missing-irf|missing-hdu"):
         read_observation(folder, 1, rows, IRFS, {})
 
 
@@ -92,7 +92,7 @@ def test_flipped_bit_in_a_compressed_file_is_found(archive, rows, tmp_path):
     damaged = bytearray((archive / name).read_bytes())
     damaged[len(damaged) // 2] ^= 8
     (tmp_path / name).write_bytes(damaged)
-    with pytest.raises(DataError, match="unreadable|truncated"):
+    with pytest.raises(DataError, match=r"unreadable|truncated"):
         read_observation(tmp_path, 1, rows, IRFS, {})
 
 
@@ -131,12 +131,12 @@ def test_other_number_of_events_than_the_index_says_is_found(archive, rows):
 
 
 def test_other_observation_in_the_file_is_found(archive, rows):
-    with pytest.raises(DataError, match="wrong-obs-id: .* holds OBS_ID 1, the index says 2"):
+    with pytest.raises(DataError, match=r"wrong-obs-id: .* holds OBS_ID 1, the index says 2"):
         read_observation(archive, 2, rows, IRFS, {})
 
 
 def test_response_that_the_index_does_not_list_is_named(archive, rows):
-    with pytest.raises(DataError, match="missing-irf: .*edisp"):
+    with pytest.raises(DataError, match=r"missing-irf: .*edisp"):
         read_observation(archive, 1, [row for row in rows if row.type != "edisp"], IRFS, {})
 
 

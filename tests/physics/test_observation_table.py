@@ -52,7 +52,11 @@ def write_archive(folder, rows, types=TYPES):
     )
     observations["TSTART"].unit = "s"
     observations.write(folder / "obs-index.fits.gz", overwrite=True)
-    hdus = [(obs_id, kind, kind, "data", f"{obs_id}.fits", kind.upper(), 0) for obs_id in dict.fromkeys(ids) for kind in types]
+    hdus = [
+        (obs_id, kind, kind, "data", f"{obs_id}.fits", kind.upper(), 0)
+        for obs_id in dict.fromkeys(ids)
+        for kind in types
+    ]
     names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "SIZE")
     Table(rows=hdus, names=names).write(folder / "hdu-index.fits.gz", overwrite=True)
     for obs_id in ids:

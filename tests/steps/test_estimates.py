@@ -168,7 +168,7 @@ def test_energy_bins_outside_the_datasets_are_rejected(driver, spectra, fit_prod
 
 def test_unknown_source_lists_the_known_ones(driver, spectra, fit_product, tmp_path):
     config = driver.blocks("flux-points", flux_points={"energy": BINS, "source": "vela"})
-    with pytest.raises(AlgorithmError, match="no source 'vela' .* crab"):
+    with pytest.raises(AlgorithmError, match=r"no source 'vela' .* crab"):
         driver.run_fan("flux-points", config, tmp_path, {"datasets": (spectra,), "fit": (fit_product,)})
 
 

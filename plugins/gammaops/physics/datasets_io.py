@@ -1,7 +1,7 @@
 """Datasets and the files they live in: one FITS file each, ``format="gadf"``, readable with gammapy alone.
 
-Gammapy 2.1 loses two things on the way there and back: the livetime of a 1d exposure, and models. The first is kept in a
-card ``LIVETIME`` of the ``EXPOSURE`` HDU; a background model that was fitted in data reduction is applied to the
+Gammapy 2.1 loses two things on the way there and back: the livetime of a 1d exposure, and models. The first is kept in
+a card ``LIVETIME`` of the ``EXPOSURE`` HDU; a background model that was fitted in data reduction is applied to the
 background before it is written, which leaves the predicted counts as they were.
 """
 
@@ -102,7 +102,11 @@ def named_members(products: Sequence[Product]) -> list[tuple[str, Product]]:
     flat = [name for group in names for name in group]
     if len(set(flat)) < len(flat):
         names = [[f"{number}-{name}" for name in group] for number, group in enumerate(names, 1)]
-    pairs = [(name, member) for group, named in zip(groups, names, strict=True) for name, member in zip(named, group)]
+    pairs = [
+        (name, member)
+        for group, named in zip(groups, names, strict=True)
+        for name, member in zip(named, group, strict=True)
+    ]
     return [(name, member) for name, member in pairs if member.path is not None]
 
 

@@ -55,10 +55,10 @@ def source_of(models: Models, name: str | None) -> str:
     AlgorithmError
         If there is no such source.
     """
-    sources = [model.name for model in models if isinstance(model, SkyModel)]
+    sources = [str(model.name) for model in models if isinstance(model, SkyModel)]
     if name is None and sources:
         return sources[0]
-    if name not in sources:
+    if name is None or name not in sources:
         raise AlgorithmError(f"no source {name!r} among the fitted models; there are: {', '.join(sources) or 'none'}")
     return name
 

@@ -1,7 +1,7 @@
 """The HDUs of a 1d dataset as gammapy writes and reads them, each table of axes and each region built once.
 
-Gammapy does so anew for every map, though a dataset has nine maps but only four sets of axes and two regions (and the next
-observation the same axes and ON region again); that takes most of the time of writing and reading. Tests compare
+Gammapy does so anew for every map, though a dataset has nine maps but only four sets of axes and two regions (and the
+next observation the same axes and ON region again); that takes most of the time of writing and reading. Tests compare
 both ways with gammapy's own, HDU by HDU and map by map.
 """
 
@@ -95,9 +95,7 @@ def _named(hdu: fits.BinTableHDU, name: str) -> fits.BinTableHDU:
 
 def spectrum_from_hdus(cls: type[SpectrumDataset], hdus: fits.HDUList, name: str) -> SpectrumDataset:
     """What ``cls.from_hdulist(hdus, name)`` gives, with data in the machine's byte order."""
-    parts: dict[str, Any] = {
-        part: _map(hdus, part.upper()) for part in (*FIRST, *LAST, *MASKS) if part.upper() in hdus
-    }
+    parts: dict[str, Any] = {part: _map(hdus, part.upper()) for part in (*FIRST, *LAST, *MASKS) if part.upper() in hdus}
     for mask in parts.keys() & set(MASKS):
         parts[mask].data = parts[mask].data.astype(bool)
     if "EDISP" in hdus:

@@ -49,15 +49,16 @@ def empty_stack(cls: type[MapDataset], geoms: Mapping[str, Geom], name: str) -> 
 def common_geoms(paths: Sequence[Path]) -> tuple[type[MapDataset], dict[str, Geom]]:
     """The class and the geometries that hold all these datasets; only headers are read.
 
-    The datasets of a map analysis are cutouts of one grid around their pointings, so the common geometry is the part of that
-    grid that they cover together. ON/OFF and other datasets together are stacked as the latter.
+    The datasets of a map analysis are cutouts of one grid around their pointings, so the common geometry is the part of
+    that grid that they cover together. ON/OFF and other datasets together are stacked as the latter.
 
     Raises
     ------
     AlgorithmError
         If the datasets do not lie on one grid or have different energy axes.
     """
-    classes, geoms = set(), {}
+    classes: set[type[MapDataset]] = set()
+    geoms: dict[str, Geom] = {}
     for path in paths:
         with fits.open(path) as hdus:
             classes.add(dataset_class(hdus))
@@ -81,7 +82,9 @@ def _union(first: Geom, second: Geom, path: Path) -> Geom:
         raise AlgorithmError(f"{path.name} and the datasets before it: spectra and maps cannot be stacked together")
     if first.is_region:
         if first.axes != second.axes:
-            raise AlgorithmError(f"{path.name} has other energy axes than the datasets before it; stack equal axes only")
+            raise AlgorithmError(
+                f"{path.name} has other energy axes than the datasets before it; stack equal axes only"
+            )
         return first
     if not first.is_aligned(second):
         raise AlgorithmError(f"{path.name} lies on another grid than the datasets before it; use one geom for all")
