@@ -1,0 +1,87 @@
+"""The plan as data: steps in their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gammaops.steps.base import StepSpec
+
+__all__ = ["Plan", "PlannedStep", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An output of a step, as an input of another."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step in its place.
+
+    Parameters
+    ----------
+    name : str
+        As written in the config.
+    group_id : str
+        Its name as Airflow's task group id.
+    spec : StepSpec
+        Its type.
+    inputs : mapping of str to tuple of Source
+        What it reads in each role.
+    products : mapping of str to str
+        Name of the product by name of the output.
+    dataset_type : str
+        ``1d`` or ``3d``; empty where no datasets take part.
+    parallel : bool
+        Whether its rows become mapped tasks.
+    """
+
+    name: str
+    group_id: str
+    spec: StepSpec
+    inputs: Mapping[str, tuple[Source, ...]]
+    products: Mapping[str, str]
+    dataset_type: str = ""
+    parallel: bool = True
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Names of the steps that it reads from, each once."""
+        return tuple(dict.fromkeys(source.step for sources in self.inputs.values() for source in sources))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in an order in which they can run, after a config."""
+
+    analysis: str
+    steps: tuple[PlannedStep, ...]
+
+    def __getitem__(self, name: str) -> PlannedStep:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    def downstream_closure(self, names: Iterable[str]) -> frozenset[str]:
+        """These steps and all that read from them, directly or not."""
+        found = set(names)
+        for step in self.steps:
+            if found.intersection(step.upstream):
+                found.add(step.name)
+        return frozenset(found)
+
+    def upstream_closure(self, names: Iterable[str]) -> frozenset[str]:
+        """These steps and all that they read from, directly or not."""
+        found = set(names)
+        for step in reversed(self.steps):
+            if step.name in found:
+                found.update(step.upstream)
+        return frozenset(found)
