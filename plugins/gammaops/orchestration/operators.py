@@ -1,7 +1,7 @@
 """Operators: one class per step type, made from its spec, and those that every DAG has.
 
-Each is a thin `execute` around the runner. Their template fields hold nothing but references to other tasks' outputs; those
-that are mapped have none at all, because whatever is mapped over would be rendered there.
+Each is a thin `execute` around the runner. Their template fields hold nothing but references to other tasks' outputs;
+those that are mapped have none at all, because whatever is mapped over would be rendered there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
-from gammaops.orchestration.tasks import StepTasks, gathered, opened_run, paths, pulled_by_role, skipping, who_asks
+from gammaops.orchestration.tasks import StepTasks, gathered, log_late_imports, opened_run, paths, pulled_by_role, skipping, who_asks
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class StepOperator(BaseOperator):
     step : str
         Name of the step.
     inputs : mapping
-        Outputs of other tasks: ``consumed`` by role of the step type; for ``collect`` instead ``fragments`` and ``parts``.
+        Outputs of other tasks: ``consumed`` by role of the step type; for ``collect`` instead ``fragments`` and
+        ``parts``.
     sources : mapping, optional
         For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
     """
@@ -105,6 +106,7 @@ class StepOperator(BaseOperator):
         with skipping():
             result = self._roles[self.role](self, run, context)
         self._announce(run, context, result)
+        log_late_imports(self.log)
         return result
 
     def _split(self, run: Run, context: Context) -> list[str]:
@@ -159,7 +161,9 @@ class MappedStepOperator(BaseOperator):
     template_fields: ClassVar[Sequence[str]] = ()
     ui_color = "#dcebdc"
 
-    def __init__(self, *, role: str, step: str, sources: Mapping[str, Sequence[str]], fragment: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, role: str, step: str, sources: Mapping[str, Sequence[str]], fragment: str, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.role = role
         self.step = step
@@ -175,6 +179,7 @@ class MappedStepOperator(BaseOperator):
         with skipping():
             inputs = pulled_by_role(context, self.sources)
             outcome = run_part(run, self.step, inputs, self.fragment, who_asks(context))
+        log_late_imports(self.log)
         context["outcome"] = outcome.label  # type: ignore[typeddict-unknown-key]
         return outcome.path
 
@@ -194,7 +199,9 @@ class ReportOperator(BaseOperator):
         """Returns the product path of the report."""
         from gammaops.runner import finish
 
-        return finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
+        report = finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
+        log_late_imports(self.log)
+        return report
 
 
 class VerdictOperator(BaseOperator):
@@ -255,7 +262,8 @@ def _skip_unless_chosen(run: Run, step: str) -> None:
 def operator_class(tag: str, *, mapped: bool = False) -> type[BaseOperator]:
     """Operator of a step type: ``DataReductionOperator`` for ``data-reduction``.
 
-    The class for its mapped tasks is another one, ``MappedDataReductionOperator``, because it must have no template fields.
+    The class for its mapped tasks is another one, ``MappedDataReductionOperator``, because it must have no template
+    fields.
     """
     spec = step_specs()[tag]
     camel = "".join(word.capitalize() for word in tag.split("-"))

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 
 from gammaops.steps import load_science, step_specs
 
-__all__ = ["preload"]
+__all__ = ["late_imports", "preload"]
 
 log = logging.getLogger(__name__)
 
 # Imported by gammapy, astropy and others only when first used, and therefore in every task anew. Found by comparing
 # `sys.modules` before and after the tasks of all step types; tests/live holds the list complete.
-LAZY_MODULES: tuple[str, ...] = ()
+LAZY_MODULES = (
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PpmImagePlugin",
+    "astropy.io.fits.fitstime",
+    "astropy.io.misc.yaml",
+    "contourpy",
+    "gammaops.physics.reproducible",
+    "gammaops.physics.tables",
+    "gammapy.stats.fit_statistics_cython",
+    "matplotlib.style.core",
+)
+WATCHED = frozenset({"astropy", "gammapy", "iminuit", "matplotlib", "regions", "scipy"})
+
+_before: set[str] = set()
 
 
 def preload() -> None:
@@ -31,3 +47,11 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:
             log.exception("%s cannot be imported", name)
+    _before.update(sys.modules)
+
+
+def late_imports() -> list[str] | None:
+    """Modules of the scientific packages that were imported since `preload`; None if it did not run."""
+    if not _before:
+        return None
+    return sorted(name for name in set(sys.modules) - _before if name.partition(".")[0] in WATCHED)

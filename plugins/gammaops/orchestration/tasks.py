@@ -11,13 +11,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from gammaops.errors import NoWorkFound
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
     from gammaops.runner import Provenance, Run
 
-__all__ = ["START", "StepTasks", "gathered", "opened_run", "paths", "pulled", "pulled_by_role", "skipping", "who_asks"]
+__all__ = ["START", "StepTasks", "gathered", "log_late_imports", "opened_run", "paths", "pulled", "pulled_by_role", "skipping", "who_asks"]
 
 START = "start"
 
@@ -54,6 +55,15 @@ def pulled(context: Context, task_id: str) -> list[str]:
 def pulled_by_role(context: Context, sources: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Product paths that tasks of this run have returned, by role."""
     return {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in sources.items()}
+
+
+def log_late_imports(log: logging.Logger) -> None:
+    """Say what this task had to import although it should have been there when the task was forked."""
+    from gammaops.orchestration.preload import late_imports
+
+    late = late_imports()
+    if late is not None:
+        log.info("imported in this task: %s", ", ".join(late) or "nothing scientific")
 
 
 def opened_run(context: Context) -> Run:
@@ -95,7 +105,7 @@ def who_asks(context: Context) -> Provenance:
 
 @contextmanager
 def skipping() -> Iterator[None]:
-    """"Nothing to do" is a good outcome; Airflow calls it skipped."""
+    """ "Nothing to do" is a good outcome; Airflow calls it skipped."""
     try:
         yield
     except NoWorkFound as reason:

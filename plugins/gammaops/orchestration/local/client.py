@@ -21,7 +21,8 @@ POLL_SECONDS = 0.5
 FINISHED = frozenset({"success", "failed"})
 UNAUTHORIZED = 401
 NOT_FOUND = 404
-BUSY = 503
+# What the API server answers where SQLite gave up because two wrote at a time.
+BUSY = frozenset({500, 503})
 BUSY_TRIES = 20
 
 
@@ -62,10 +63,11 @@ class AirflowClient:
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def abandon(self, dag_id: str) -> None:
-        """Give up what an Airflow that was stopped has left unfinished of a DAG: its backfills, and runs that had begun."""
+        """Pause a DAG and give up what is unfinished of it: backfills, and runs that had begun."""
+        self.patch(f"/dags/{dag_id}", {"is_paused": True})
         for entry in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]:
             if entry["completed_at"] is None:
-                self._authorized("PUT", f"/backfills/{entry['id']}/cancel", None)
+                self._repeated("PUT", f"/backfills/{entry['id']}/cancel", None)
         for run in self.runs(dag_id):
             if run["state"] not in FINISHED:
                 self.patch(f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}", {"state": "failed"})
@@ -80,7 +82,7 @@ class AirflowClient:
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """PATCH below ``/api/v2``."""
-        return self._authorized("PATCH", path, body)
+        return self._repeated("PATCH", path, body)
 
     def wait_dag(self, dag_id: str, timeout_s: float = 120) -> Mapping[str, Any]:
         """Wait until the DAG is known; returns what the API says of it."""
@@ -109,7 +111,11 @@ class AirflowClient:
     def backfill(
         self, dag_id: str, first: str, last: str, *, reprocess: str = "none", conf: Mapping[str, Any] | None = None
     ) -> int:
-        """Start a backfill over the data intervals that start between two ISO times; returns its id."""
+        """Start a backfill over the data intervals that start between two ISO times; returns its id.
+
+        The DAG is paused meanwhile and runs afterwards: SQLite refuses to create a backfill while many others write, and
+        leaves half of it behind then.
+        """
         body = {
             "dag_id": dag_id,
             "from_date": first,
@@ -117,14 +123,19 @@ class AirflowClient:
             "reprocess_behavior": reprocess,
             "dag_run_conf": dict(conf or {}),
         }
+        self.patch(f"/dags/{dag_id}", {"is_paused": True})
         for _ in range(BUSY_TRIES):
             try:
-                return int(self.post("/backfills", body)["id"])
+                created = int(self.post("/backfills", body)["id"])
             except AirflowApiError as error:
-                if error.status != BUSY:  # SQLite gives up where two write at a time
+                if error.status not in BUSY:
                     raise
-            time.sleep(POLL_SECONDS)
-        return int(self.post("/backfills", body)["id"])
+                self.abandon(dag_id)
+                time.sleep(POLL_SECONDS)
+            else:
+                self.unpause(dag_id)
+                return created
+        raise TimeoutError(f"no backfill of {dag_id} could be created: the database is too busy")
 
     def wait_backfill(self, backfill_id: int, timeout_s: float = 600) -> dict[str, str]:
         """Wait for all runs of a backfill; returns their final states by run_id, in order."""
@@ -184,6 +195,17 @@ class AirflowClient:
         """Rows of a SELECT on the database."""
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(statement, tuple(values)).fetchall()
+
+    def _repeated(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """A request that may be sent again where the database was busy."""
+        for _ in range(BUSY_TRIES):
+            try:
+                return self._authorized(method, path, body)
+            except AirflowApiError as error:
+                if error.status not in BUSY:
+                    raise
+            time.sleep(POLL_SECONDS)
+        return self._authorized(method, path, body)
 
     def _authorized(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         if not self._token:

@@ -63,7 +63,6 @@ def run_demo(home: Path, say: Callable[[str], object]) -> bool:
         client = airflow.client
         client.wait_dag(ANALYSIS)
         client.abandon(ANALYSIS)
-        client.unpause(ANALYSIS)
         say(f"Airflow runs at {airflow.url}; backfilling the nights {nights[0]} to {nights[2]} …")
         good = _backfill(client, plan, nights[:3], say)
         waiting = any((ARCHIVE / "incoming").glob("*.fits.gz"))

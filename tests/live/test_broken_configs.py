@@ -1,0 +1,91 @@
+"""Fifty configs, one of them broken in turn in six ways, before a live dag-processor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+COUNT = 50
+VICTIM = "many-00"
+# What is put for what, and what the message must hold: line and column, key, what is wrong or the remedy.
+BREAKS = {
+    "syntax": ("fit: {fit_range:", "fit: [fit_range:", (f"{VICTIM}.yaml:",)),
+    "unknown key": ("retries: 2", "retrys: 2", (f"{VICTIM}.yaml:1:", "dag.retrys", "did you mean retries?")),
+    "wrong unit": ("radius: 0.2 deg", "radius: 0.2 TeV", (f"{VICTIM}.yaml:7:", "datasets.on_region.radius", "deg")),
+    "unknown tag": ("tag: fit", "tag: fitt", (f"{VICTIM}.yaml:14:", "steps[1].tag", "fit")),
+    "cycle": ("required_products: [datasets], products: fit", "required_products: [flux_points], products: fit", (f"{VICTIM}.yaml:",)),
+    "unknown product": ("required_products: [datasets], ", "required_products: [datsets], ", (f"{VICTIM}.yaml:14:", "required_products", "did you mean datasets?")),
+}  # fmt: skip
+
+
+def eventually(ask: Callable[[], object], timeout_s: float = 180) -> None:
+    """Wait until `ask` gives something true."""
+    deadline = time.monotonic() + timeout_s
+    while not ask():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def fifty(live):
+    for number in range(COUNT):
+        (live.configs / f"many-{number:02d}.yaml").write_text(live.analysis, encoding="utf-8")
+    eventually(lambda: len(good(live)) == COUNT)
+    yield live
+    for number in range(COUNT):
+        (live.configs / f"many-{number:02d}.yaml").unlink()
+
+
+def good(live) -> set[str]:
+    """DAGs of these that are in service and have their schedule."""
+    rows = live.client.query(
+        "select dag_id from dag where dag_id like 'many-%' and not is_stale and not has_import_errors"
+        " and timetable_summary = '54 10 * * *'"
+    )
+    return {row[0] for row in rows}
+
+
+def tombstone(live) -> str:
+    """The docs of the broken one, if it is a tombstone by now."""
+    details = live.client.get(f"/dags/{VICTIM}/details")
+    tags = {tag["name"] for tag in details["tags"]}
+    return details["doc_md"] if "config-error" in tags else ""
+
+
+@pytest.mark.parametrize("how", sorted(BREAKS))
+def test_one_broken_config_harms_none_of_the_others(fifty, how):
+    client = fifty.client
+    old, new, expected = BREAKS[how]
+    path = fifty.configs / f"{VICTIM}.yaml"
+    assert old in fifty.analysis
+    try:
+        path.write_text(fifty.analysis.replace(old, new, 1), encoding="utf-8")
+        eventually(lambda: tombstone(fifty))
+        eventually(client.import_errors)
+        (message,) = client.import_errors().values()
+        docs = tombstone(fifty)
+        for words in expected:
+            assert words in message
+            assert words in docs
+        assert len(good(fifty) - {VICTIM}) == COUNT - 1
+        details = client.get(f"/dags/{VICTIM}/details")
+        assert details["timetable_summary"] in (None, "None", "Never, external triggers only")
+    finally:
+        path.write_text(fifty.analysis, encoding="utf-8")
+        eventually(lambda: VICTIM in good(fifty) and not client.import_errors())
+
+
+def test_a_tombstone_fails_with_its_errors(fifty):
+    client = fifty.client
+    path = fifty.configs / f"{VICTIM}.yaml"
+    path.write_text(fifty.analysis.replace("retries: 2", "retrys: 2"), encoding="utf-8")
+    eventually(lambda: tombstone(fifty))
+    client.unpause(VICTIM)
+    run_id = client.trigger(VICTIM)
+    assert client.wait_run(VICTIM, run_id) == "failed"
+    (log,) = (fifty.airflow.home / "logs").rglob(f"dag_id={VICTIM}/run_id={run_id}/task_id=config_error/attempt=*.log")
+    assert "did you mean retries?" in log.read_text(encoding="utf-8")
