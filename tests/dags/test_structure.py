@@ -75,8 +75,8 @@ def test_template_fields_hold_references_to_tasks_and_nothing_else(example):
 
 def test_every_task_retries_by_who_must_act(example):
     for task in example.tasks:
-        task = task.partial_kwargs if task.is_mapped else vars(task)
-        assert len(task["retry_policy"].rules) == 6
+        arguments = task.partial_kwargs if task.is_mapped else vars(task)
+        assert len(arguments["retry_policy"].rules) == 6
 
 
 def test_strings_of_the_config_are_not_rendered(make_dag):

@@ -1,7 +1,7 @@
 """One Airflow for all live tests, with configs, archive and store of its own.
 
-Its dag-processor looks at the configs every second. The archive is simulated and small: three nights of two observations,
-the second one truncated.
+Its dag-processor looks at the configs every second. The archive is simulated and small: three nights of two
+observations, the second one truncated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
 from gammaops.orchestration.local import AirflowClient, LocalAirflow
 from gammaops.simulation import ArchivePlan, plan_visits, simulate_archive
 
@@ -43,7 +44,13 @@ steps:
 """
 
 PLAN = ArchivePlan(
-    nights=3, observations=2, first_night=date(2025, 11, 17), seed=7, duration_min=20, size="small", bad={2: "truncated"}
+    nights=3,
+    observations=2,
+    first_night=date(2025, 11, 17),
+    seed=7,
+    duration_min=20,
+    size="small",
+    bad={2: "truncated"},
 )
 
 
@@ -65,8 +72,8 @@ class Live:
 
     def path_of(self, dag_id: str, run_id: str, task_id: str = "report") -> Path:
         """The file behind what a task has returned."""
-        values = [v for _, task, _, key, v in self.client.xcoms(dag_id, run_id) if (task, key) == (task_id, "return_value")]
-        return Path(unquote(urlsplit(values[0]).path))
+        (value,) = self.client.returned(dag_id, run_id, task_id)
+        return Path(unquote(urlsplit(value).path))
 
 
 @pytest.fixture(scope="session")

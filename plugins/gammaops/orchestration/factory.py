@@ -30,12 +30,15 @@ from gammaops.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
 
     from airflow.sdk import BaseOperator
 
     from gammaops.config import AnalysisConfig
     from gammaops.errors import ConfigError
     from gammaops.plan import PlannedStep
+
+    Sources: TypeAlias = Mapping[str, Sequence[tuple[StepTasks, BaseOperator]]]
 
 __all__ = ["build_dag", "build_tombstone"]
 
@@ -140,9 +143,6 @@ def _add_steps(
         build = _add_fan_out if step.spec.fan_out else _add_task
         made[step.name] = build(step, start, sources, outlets, arguments)
     return made
-
-
-Sources = "Mapping[str, Sequence[tuple[StepTasks, BaseOperator]]]"
 
 
 def _add_task(

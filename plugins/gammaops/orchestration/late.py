@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
@@ -71,7 +71,7 @@ class LateRunOperator(BaseOperator):
     file.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ()
+    template_fields: Sequence[str] = ()
     operator_extra_links = (LateRunLink(),)
     ui_color = "#f2ead8"
 

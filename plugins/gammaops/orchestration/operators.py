@@ -13,7 +13,16 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
-from gammaops.orchestration.tasks import StepTasks, gathered, log_late_imports, opened_run, paths, pulled_by_role, skipping, who_asks
+from gammaops.orchestration.tasks import (
+    StepTasks,
+    gathered,
+    log_late_imports,
+    opened_run,
+    paths,
+    pulled_by_role,
+    skipping,
+    who_asks,
+)
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -81,7 +90,7 @@ class StepOperator(BaseOperator):
         For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    template_fields: Sequence[str] = ("inputs",)
     ui_color = "#dcebdc"
 
     def __init__(
@@ -104,7 +113,7 @@ class StepOperator(BaseOperator):
         run = opened_run(context)
         _skip_unless_chosen(run, self.step)
         with skipping():
-            result = self._roles[self.role](self, run, context)
+            result: str | list[str] = self._roles[self.role](self, run, context)
         self._announce(run, context, result)
         log_late_imports(self.log)
         return result
@@ -141,7 +150,7 @@ class StepOperator(BaseOperator):
             context["outlet_events"][asset].extra = {
                 "nights": list(run.scope.nights),
                 "run": run.folder.relative,
-                "path": result,
+                "path": str(result),
             }
 
 
@@ -158,7 +167,7 @@ class MappedStepOperator(BaseOperator):
         Product path that names the rows.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ()
+    template_fields: Sequence[str] = ()
     ui_color = "#dcebdc"
 
     def __init__(
@@ -187,7 +196,7 @@ class MappedStepOperator(BaseOperator):
 class ReportOperator(BaseOperator):
     """Writes the run's ledger and its report, also when parts of the run have failed."""
 
-    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    template_fields: Sequence[str] = ("inputs",)
     ui_color = "#f2ead8"
 
     def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
@@ -207,7 +216,7 @@ class ReportOperator(BaseOperator):
 class VerdictOperator(BaseOperator):
     """The only leaf of every DAG: Airflow takes a run's state from it."""
 
-    template_fields: ClassVar[Sequence[str]] = ("inputs",)
+    template_fields: Sequence[str] = ("inputs",)
     ui_color = "#f2ead8"
 
     def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:

@@ -30,7 +30,7 @@ KNOWN = frozenset({"obs_ids", "night", "start", "stop", "steps", "reuse", "confi
 
 def run_params(step_names: Sequence[str]) -> dict[str, Param]:
     """The parameters of every analysis; `step_names` are those that may be chosen."""
-    time = {"type": ["null", "string"], "maxLength": 40, "pattern": r"^[0-9T:.+Z -]*$"}
+    time: dict[str, Any] = {"type": ["null", "string"], "maxLength": 40, "pattern": r"^[0-9T:.+Z -]*$"}
     return {
         "obs_ids": Param(
             None,
@@ -104,13 +104,14 @@ def run_scope(config: AnalysisConfig, context: Context) -> Scope:
     from gammaops.runner import manual_scope, scheduled_scope
 
     params = context["params"]
-    night, obs_ids = params.get("night"), params.get("obs_ids") or ()
+    night: str | None = params.get("night")
+    obs_ids: Sequence[int] = params.get("obs_ids") or ()
     start, stop = _utc("start", params.get("start")), _utc("stop", params.get("stop"))
     if night or obs_ids or start or stop:
         nights = (night,) if night else ()
         return manual_scope(config, nights=nights, obs_ids=tuple(obs_ids), start=start, stop=stop)
-    nights = _nights(config, context)
-    return scheduled_scope(config, nights) if nights else manual_scope(config)
+    found = _nights(config, context)
+    return scheduled_scope(config, found) if found else manual_scope(config)
 
 
 def _nights(config: AnalysisConfig, context: Context) -> Sequence[str]:

@@ -11,14 +11,25 @@ from airflow.sdk.exceptions import AirflowSkipException
 from gammaops.errors import NoWorkFound
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
+    from airflow.sdk.types import Logger
 
     from gammaops.runner import Provenance, Run
 
-__all__ = ["START", "StepTasks", "gathered", "log_late_imports", "opened_run", "paths", "pulled", "pulled_by_role", "skipping", "who_asks"]
+__all__ = [
+    "START",
+    "StepTasks",
+    "gathered",
+    "log_late_imports",
+    "opened_run",
+    "paths",
+    "pulled",
+    "pulled_by_role",
+    "skipping",
+    "who_asks",
+]
 
 START = "start"
 
@@ -57,7 +68,7 @@ def pulled_by_role(context: Context, sources: Mapping[str, Sequence[str]]) -> di
     return {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in sources.items()}
 
 
-def log_late_imports(log: logging.Logger) -> None:
+def log_late_imports(log: Logger) -> None:
     """Say what this task had to import although it should have been there when the task was forked."""
     from gammaops.orchestration.preload import late_imports
 
@@ -105,7 +116,7 @@ def who_asks(context: Context) -> Provenance:
 
 @contextmanager
 def skipping() -> Iterator[None]:
-    """ "Nothing to do" is a good outcome; Airflow calls it skipped."""
+    """Have Airflow call it skipped when there is nothing to do, which is a good outcome."""
     try:
         yield
     except NoWorkFound as reason:

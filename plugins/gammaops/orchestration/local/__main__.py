@@ -89,8 +89,8 @@ def _start_in_background() -> None:
     HOME.mkdir(parents=True, exist_ok=True)
     READY.unlink(missing_ok=True)
     with (HOME / "up.log").open("ab") as stream:
-        process = subprocess.Popen(  # noqa: S603 - a fixed command
-            [sys.executable, "-m", __spec__.parent, "serve"],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gammaops.orchestration.local", "serve"],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

@@ -113,7 +113,7 @@ class AirflowClient:
     ) -> int:
         """Start a backfill over the data intervals that start between two ISO times; returns its id.
 
-        The DAG is paused meanwhile and runs afterwards: SQLite refuses to create a backfill while many others write, and
+        The DAG is paused meanwhile and runs afterwards: SQLite refuses to create a backfill while others write, and
         leaves half of it behind then.
         """
         body = {
@@ -161,7 +161,8 @@ class AirflowClient:
             if state in FINISHED:
                 return state
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{dag_id} {run_id} is {state} after {timeout_s:.0f} s: {self.tasks(dag_id, run_id)}")
+                tasks = self.tasks(dag_id, run_id)
+                raise TimeoutError(f"{dag_id} {run_id} is {state} after {timeout_s:.0f} s: {tasks}")
             time.sleep(POLL_SECONDS)
 
     def run_state(self, dag_id: str, run_id: str) -> str:
@@ -186,6 +187,11 @@ class AirflowClient:
             (dag_id, run_id),
         )
         return [(run, task, index, key, json.loads(value)) for run, task, index, key, value in rows]
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> list[Any]:
+        """What the instances of a task have returned."""
+        rows = self.xcoms(dag_id, run_id)
+        return [value for _, task, _, key, value in rows if (task, key) == (task_id, "return_value")]
 
     def import_errors(self) -> dict[str, str]:
         """Import errors by file name."""

@@ -1,7 +1,8 @@
 """The demonstration: a simulated observatory, its nights processed by a real Airflow.
 
-Nights 1 to 3 are backfilled. One observation of the first is corrupt, one of the second has not arrived. Then it arrives,
-night 4 is backfilled, and its run starts another one of night 2 by itself. Run again, everything is found and reused.
+Nights 1 to 3 are backfilled. One observation of the first is corrupt, one of the second has not arrived. Then it
+arrives, night 4 is backfilled, and its run starts another one of night 2 by itself. Run again, everything is found and
+reused.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from pathlib import Path
 
 from gammaops.nights import night_interval
 from gammaops.orchestration.local.processes import LocalAirflow
@@ -33,8 +34,6 @@ OBSERVATIONS = 3
 CORRUPT = 2
 LATE = 5
 SEED = 20251117
-
-Say = "Callable[[str], object]"
 
 
 def demo_plan() -> ArchivePlan:
@@ -112,7 +111,7 @@ def _late_runs(client: AirflowClient, run_ids: Mapping[str, Any]) -> list[str]:
 
 def _tell(client: AirflowClient, run_id: str, state: str, say: Callable[[str], object]) -> bool:
     """Tell what came out of a run; true if it is green."""
-    reports = [value for _, task, _, key, value in client.xcoms(ANALYSIS, run_id) if (task, key) == ("report", "return_value")]
+    reports = client.returned(ANALYSIS, run_id, "report")
     if not reports:
         say(f"\n{run_id}: {state}, without a report")
         return False

@@ -35,6 +35,7 @@ def free_port(preferred: int = 0) -> int:
     """`preferred` if nothing listens on it, else any free port of the loopback interface."""
     for port in (preferred, 0):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
