@@ -83,7 +83,7 @@ def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = 
     low, high = energy - table["e_min"].quantity.to_value("TeV"), table["e_max"].quantity.to_value("TeV") - energy
     value, error = (table[name].quantity.to_value(E2DNDE) for name in ("e2dnde", "e2dnde_err"))
     limit = _upper_limits(table, value, error)
-    good = np.isfinite(value) & ~limit
+    good = (value > 0) & ~limit
     axes.errorbar(
         energy[good],
         value[good],
@@ -105,6 +105,9 @@ def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = 
             color=GREY,
             label=f"Upper limits{confidence(points)}",
         )
+    if model is None and not (good.any() or limit.any()):
+        axes.text(0.5, 0.5, "No flux could be measured", transform=axes.transAxes, ha="center")
+        return
     if model is not None:
         _draw_model(axes, model, u.Quantity([(energy - low).min(), (energy + high).max()], "TeV"))
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel=r"$E^2\,dN/dE$ [TeV cm$^{-2}$ s$^{-1}$]")
@@ -125,7 +128,7 @@ def _upper_limits(table: Table, value: np.ndarray, error: np.ndarray) -> np.ndar
         flagged = np.asarray(table["is_ul"], dtype=bool)
     else:
         flagged = ~(value > error)
-    return flagged & np.isfinite(table["e2dnde_ul"].quantity.to_value(E2DNDE))
+    return flagged & (table["e2dnde_ul"].quantity.to_value(E2DNDE) > 0)
 
 
 def _draw_model(axes: Axes, model: SpectralModel, bounds: u.Quantity) -> None:

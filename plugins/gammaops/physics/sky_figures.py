@@ -59,12 +59,13 @@ def draw_sky_map(axes: Axes, image: WcsNDMap, quantity: str, marks: Mapping[str,
     The axes must have the projection ``image.geom.wcs``.
     """
     data = image.data.astype(float)
-    highest = float(np.nanmax(data))
+    known = data[np.isfinite(data)]
+    lowest, highest = (known.min(), known.max()) if known.size else (0.0, 0.0)
     scale: Normalize
     if quantity == "sqrt_ts":
         colours, scale = "RdBu_r", TwoSlopeNorm(0, -_SIGNIFICANT, min(max(_SIGNIFICANT, highest), _BRIGHTEST))
     else:
-        colours, scale = "inferno", Normalize(min(0.0, float(np.nanmin(data))), highest)
+        colours, scale = "inferno", Normalize(min(0.0, lowest), highest)
     picture = axes.imshow(data, origin="lower", interpolation="nearest", cmap=colours, norm=scale)
     beyond = "max" if quantity == "sqrt_ts" and highest > _BRIGHTEST else "neither"
     axes.figure.colorbar(picture, ax=axes, label=_LABELS[quantity], shrink=0.85, extend=beyond)

@@ -6,6 +6,16 @@ from types import MappingProxyType
 
 __all__ = ["how_to_open", "local_path"]
 
+# Without the reference model gammapy guesses one, and the fluxes come out wrong by several per cent or more.
+_FLUX_POINTS = """\
+from astropy.table import Table
+from gammapy.estimators import FluxPoints
+from gammapy.modeling.models import Models
+
+path = {path}
+model = Models.from_yaml("\\n".join(Table.read(path, hdu="MODEL")["YAML"]))[0]
+points = FluxPoints.read(path, reference_model=model)"""
+
 _RECIPES = MappingProxyType(
     {
         "datasets": """\
@@ -16,16 +26,12 @@ from gammapy.datasets import Datasets, SpectrumDatasetOnOff  # or SpectrumDatase
 members = json.loads(Path({path}).read_text())["members"]
 datasets = Datasets([SpectrumDatasetOnOff.read(one["path"], format="gadf", name=one["name"]) for one in members])
 datasets.info_table()""",
-        "flux_points": """\
-from gammapy.estimators import FluxPoints
-
-points = FluxPoints.read({path}, sed_type="flux")
+        "flux_points": _FLUX_POINTS
+        + """
 points.to_table(sed_type="dnde", formatted=True)""",
-        "light_curve": """\
-from gammapy.estimators import FluxPoints
-
-light_curve = FluxPoints.read({path}, sed_type="flux")
-light_curve.to_table(format="lightcurve", sed_type="flux")""",
+        "light_curve": _FLUX_POINTS
+        + """
+points.to_table(sed_type="flux", format="lightcurve", formatted=True)""",
         "excess_map": """\
 from gammapy.estimators import FluxMaps
 
