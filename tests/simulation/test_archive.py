@@ -93,7 +93,7 @@ def test_times_are_in_tt_from_the_start_of_2001_in_utc(archive: Archive):
 def test_events_lie_in_the_field_of_view_and_in_order_of_time(archive: Archive):
     for observation in DataStore.from_dir(archive.root).get_observations():
         events = observation.events
-        assert np.all(np.diff(events.table["TIME"]) >= 0)
+        assert np.all(np.diff((events.time - events.time[0]).to_value("s")) >= 0)
         assert events.offset.max().to_value("deg") < 3.0
         assert 0.1 <= events.energy.min().to_value("TeV") < events.energy.max().to_value("TeV") < 100
 

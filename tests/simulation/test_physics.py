@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import astropy.units as u
@@ -11,7 +12,7 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 from gammapy.data import DataStore, EventList, FixedPointingInfo, Observation, Observations
 from gammapy.datasets import Datasets, SpectrumDataset
-from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
+from gammapy.makers import ReflectedRegionsBackgroundMaker, ReflectedRegionsFinder, SafeMaskMaker, SpectrumDatasetMaker
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from gammapy.modeling import Fit
@@ -30,7 +31,9 @@ def _reduce(observations: Observations, source: tuple[float, float]) -> Datasets
     region = CircleSkyRegion(SkyCoord(*source, unit="deg"), 0.11 * u.deg)
     empty = SpectrumDataset.create(RegionGeom.create(region, axes=[ENERGY]), energy_axis_true=ENERGY_TRUE)
     maker = SpectrumDatasetMaker(selection=["counts", "exposure", "edisp"], containment_correction=True)
-    background, mask = ReflectedRegionsBackgroundMaker(), SafeMaskMaker(methods=["aeff-default"])
+    # A dozen of the 45 regions that fit around the variable source are enough, and quicker.
+    background = ReflectedRegionsBackgroundMaker(region_finder=ReflectedRegionsFinder(max_region_number=12))
+    mask = SafeMaskMaker(methods=["aeff-default"])
     datasets = Datasets()
     for observation in observations:
         dataset = maker.run(empty.copy(name=str(observation.obs_id)), observation)
@@ -103,18 +106,21 @@ def test_background_events_follow_their_rate():
     """Counts in rings around the pointing and in energies agree with gammapy's background map."""
     observation = _observe(Models([]), "full")
     pointing = observation.pointing.fixed_icrs
-    energy = MapAxis.from_energy_edges([0.1, 0.3, 1, 10] * u.TeV)
+    # Fine, because gammapy takes the rate for a power law within a bin; compared in four coarse ones.
+    energy = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=64)
     geom = WcsGeom.create(skydir=pointing, width=6, binsz=0.05, axes=[energy], proj="TAN")
     ontime = observation.observation_time_duration
-    expected_map = make_map_background_irf(pointing, ontime, observation.bkg, geom, observation.tstart)
+    fine = make_map_background_irf(pointing, ontime, observation.bkg, geom, observation.tstart).data
+    layers = fine.reshape(4, 16, *fine.shape[1:]).sum(axis=1)
     offset = geom.to_image().separation(pointing).to_value("deg")
-    edges = np.arange(0, 3, 0.5)
-    expected = [[layer[(offset >= low) & (offset < low + 0.5)].sum() for low in edges] for layer in expected_map.data]
+    edges = np.linspace(0, 3, 7)
+    rings = [(offset >= low) & (offset < high) for low, high in pairwise(edges)]
+    expected = np.array([[layer[ring].sum() for ring in rings] for layer in layers])
     events = observation.events
     event_offset = events.radec.separation(pointing).to_value("deg")
-    counts, _, _ = np.histogram2d(events.energy.to_value("TeV"), event_offset, bins=[energy.edges.value, [*edges, 3]])
+    counts, _, _ = np.histogram2d(events.energy.to_value("TeV"), event_offset, bins=[energy.edges.value[::16], edges])
     assert counts.sum() > 2_000
-    chi2 = np.sum((counts - expected) ** 2 / np.array(expected))
+    chi2 = np.sum((counts - expected) ** 2 / expected)
     assert chi2 < counts.size + 4 * np.sqrt(2 * counts.size)
 
 

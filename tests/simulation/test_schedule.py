@@ -11,7 +11,7 @@ import pytest
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_sun
 from astropy.time import Time
 from astropy.utils import iers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammaops.errors import ConfigError
@@ -25,6 +25,7 @@ def _noon(night: date, lon_deg: float) -> datetime:
     return datetime(night.year, night.month, night.day, 12, tzinfo=UTC) - timedelta(hours=lon_deg / 15)
 
 
+@settings(max_examples=50)
 @given(
     lon_deg=st.floats(-180, 180),
     first_night=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
