@@ -176,7 +176,7 @@ def draw_light_curve(axes: Axes, light_curve: FluxPoints) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, formats=_DATES, zero_formats=_DATES))
     axes.set(xlabel="Time (UTC)", ylabel=rf"Flux [$10^{{{power}}}$ cm$^{{-2}}$ s$^{{-1}}$]")
-    axes.legend(title="Energy")
+    axes.legend(title="Energy", loc="lower left")
 
 
 def _power_of_ten(values: np.ndarray) -> int:
