@@ -248,7 +248,8 @@ def memory(megabytes: Any) -> str:
 
 def origin_rows(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where the run comes from: config digest, versions, who ran it; one row per leaf of the record's provenance."""
-    rows = [(_ORIGIN_WORDS.get(key, _worded(key)), _text(record[key])) for key in record if key not in _NOT_ORIGIN]
+    shown = [key for key in sorted(record) if key not in _NOT_ORIGIN]
+    rows = [(_ORIGIN_WORDS.get(key, _worded(key)), _text(record[key])) for key in shown]
     rows = [row for row in rows if row[1]]
     return rows + _leaves("", {"taken": record.get("scope"), **(record.get("provenance") or {})})
 
@@ -258,7 +259,7 @@ def _leaves(prefix: str, value: Any) -> list[tuple[str, str]]:
         known = {key: item for key, item in value.items() if not (key == "map_index" and item == -1)}
         return [
             row
-            for key, item in known.items()
+            for key, item in sorted(known.items())
             for row in _leaves(f"{prefix} {_ORIGIN_WORDS.get(key, _worded(key))}", item)
         ]
     return [(prefix.strip(), _text(value))] if _text(value) else []
