@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ConfigError, Problem
@@ -147,7 +148,7 @@ def _matches(
 
 
 def _by_word(candidates: Sequence[_Candidate], word: str) -> list[_Candidate]:
-    for attribute in (lambda c: c.product, lambda c: c.source.step, lambda c: c.kind):
+    for attribute in (attrgetter("product"), attrgetter("source.step"), attrgetter("kind")):
         found = [candidate for candidate in candidates if attribute(candidate) == word]
         if found:
             return found

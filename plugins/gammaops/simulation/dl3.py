@@ -86,41 +86,43 @@ def _events_hdu(visit: Visit, plan: ArchivePlan, events: Table) -> fits.BinTable
         fits.Column("ENERGY", "E", unit="TeV", array=events["ENERGY"].value),
     ]
     hdu = fits.BinTableHDU.from_columns(columns, name="EVENTS")
-    ontime = (visit.stop - visit.start).total_seconds()
-    hdu.header.update(
-        {
-            **GADF,
-            "HDUCLAS1": "EVENTS",
-            **INSTRUMENT,
-            "CREATOR": "gammaops simulate",
-            "EV_CLASS": "std",
-            "OBS_ID": visit.obs_id,
-            "TSTART": start,
-            "TSTOP": mission_time(visit.stop),
-            **TIME_SYSTEM,
-            "TELAPSE": ontime,
-            "ONTIME": ontime,
-            "LIVETIME": (1 - DEADTIME_FRACTION) * ontime,
-            "DEADC": 1 - DEADTIME_FRACTION,
-            "OBJECT": "Crab",
-            "RA_OBJ": CRAB[0],
-            "DEC_OBJ": CRAB[1],
-            "RA_PNT": visit.ra_deg,
-            "DEC_PNT": visit.dec_deg,
-            "ALT_PNT": visit.alt_deg,
-            "AZ_PNT": visit.az_deg,
-            "RADECSYS": "FK5",
-            "EQUINOX": 2000.0,
-            "OBS_MODE": "WOBBLE",
-            "N_TELS": 4,
-            "TELLIST": TELESCOPES,
-            **site_keys(plan.site),
-            "EUNIT": "TeV",
-            **dict(zip(("DATE-OBS", "TIME-OBS"), date_and_time(visit.start), strict=True)),
-            **dict(zip(("DATE-END", "TIME-END"), date_and_time(visit.stop), strict=True)),
-        }
-    )
+    hdu.header.update(_event_keys(visit, plan))
     return hdu
+
+
+def _event_keys(visit: Visit, plan: ArchivePlan) -> dict[str, object]:
+    ontime = (visit.stop - visit.start).total_seconds()
+    return {
+        **GADF,
+        "HDUCLAS1": "EVENTS",
+        **INSTRUMENT,
+        "CREATOR": "gammaops simulate",
+        "EV_CLASS": "std",
+        "OBS_ID": visit.obs_id,
+        "TSTART": mission_time(visit.start),
+        "TSTOP": mission_time(visit.stop),
+        **TIME_SYSTEM,
+        "TELAPSE": ontime,
+        "ONTIME": ontime,
+        "LIVETIME": (1 - DEADTIME_FRACTION) * ontime,
+        "DEADC": 1 - DEADTIME_FRACTION,
+        "OBJECT": "Crab",
+        "RA_OBJ": CRAB[0],
+        "DEC_OBJ": CRAB[1],
+        "RA_PNT": visit.ra_deg,
+        "DEC_PNT": visit.dec_deg,
+        "ALT_PNT": visit.alt_deg,
+        "AZ_PNT": visit.az_deg,
+        "RADECSYS": "FK5",
+        "EQUINOX": 2000.0,
+        "OBS_MODE": "WOBBLE",
+        "N_TELS": 4,
+        "TELLIST": TELESCOPES,
+        **site_keys(plan.site),
+        "EUNIT": "TeV",
+        **dict(zip(("DATE-OBS", "TIME-OBS"), date_and_time(visit.start), strict=True)),
+        **dict(zip(("DATE-END", "TIME-END"), date_and_time(visit.stop), strict=True)),
+    }
 
 
 def _gti_hdu(visit: Visit) -> fits.BinTableHDU:
