@@ -19,6 +19,8 @@ LAZY_MODULES = (
     "PIL.GifImagePlugin",
     "PIL.JpegImagePlugin",
     "PIL.PpmImagePlugin",
+    "airflow.providers.common.io.assets.file",
+    "airflow.providers.standard.operators.empty",
     "astropy.io.fits.fitstime",
     "astropy.io.misc.yaml",
     "contourpy",
@@ -42,7 +44,7 @@ def preload() -> None:
             load_science(tag)
         except ImportError:
             log.exception("the science of step type %s cannot be imported", tag)
-    for name in ("gammaops.runner", *LAZY_MODULES):
+    for name in ("gammaops.runner", "gammaops.orchestration.configs", *LAZY_MODULES):
         try:
             importlib.import_module(name)
         except ImportError:

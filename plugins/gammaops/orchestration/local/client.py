@@ -21,6 +21,7 @@ POLL_SECONDS = 0.5
 FINISHED = frozenset({"success", "failed"})
 UNAUTHORIZED = 401
 NOT_FOUND = 404
+CONFLICT = 409
 # What the API server answers where SQLite gave up because two wrote at a time.
 BUSY = frozenset({500, 503})
 BUSY_TRIES = 20
@@ -67,7 +68,7 @@ class AirflowClient:
         self.patch(f"/dags/{dag_id}", {"is_paused": True})
         for entry in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]:
             if entry["completed_at"] is None:
-                self._repeated("PUT", f"/backfills/{entry['id']}/cancel", None)
+                self._close(entry["id"])
         for run in self.runs(dag_id):
             if run["state"] not in FINISHED:
                 self.patch(f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}", {"state": "failed"})
@@ -145,7 +146,17 @@ class AirflowClient:
             (backfill_id,),
         )
         deadline = time.monotonic() + timeout_s
-        return {run: self.wait_run(dag, run, max(1.0, deadline - time.monotonic())) for dag, run in rows}
+        states = {run: self.wait_run(dag, run, max(1.0, deadline - time.monotonic())) for dag, run in rows}
+        self._close(backfill_id)
+        return states
+
+    def _close(self, backfill_id: int) -> None:
+        """End a backfill of which every run has ended; the scheduler would notice within half a minute."""
+        try:
+            self._repeated("PUT", f"/backfills/{backfill_id}/cancel", None)
+        except AirflowApiError as error:
+            if error.status != CONFLICT:
+                raise
 
     def wait_run(self, dag_id: str, run_id: str, timeout_s: float = 600) -> str:
         """Wait until a run has ended; returns its state.
