@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["TERMINAL", "LedgerRow", "Verdict", "judge", "ledger_rows"]
+__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Verdict", "judge", "merged", "step_outcomes"]
 
 USABLE = ("done", "reused")
 TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})
 STATES = ("done", "reused", "rejected", "quarantined", "missing", "failed")
+# Of several steps that reduce an observation, the first of these states that one of them gives it is its own.
+PRECEDENCE = ("failed", "quarantined", "missing", "done", "reused", "rejected")
 
 
 @dataclass(frozen=True)
-class LedgerRow:
-    """What became of one expected observation.
+class StepOutcome:
+    """What one data-reduction step made of one expected observation.
 
     Parameters
     ----------
     step : str
-        Name of the data-reduction step that expected it.
+        Name of the step.
+    archive : str
+        The data store as the config names it; observations of two archives may have the same obs_id.
     obs_id : int
         GADF ``OBS_ID``.
     night : str
@@ -37,6 +41,7 @@ class LedgerRow:
     """
 
     step: str
+    archive: str
     obs_id: int
     night: str
     state: str
@@ -44,9 +49,42 @@ class LedgerRow:
     reason: str = ""
     path: str = ""
 
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """What became of one expected observation: its state, and what each step that reduces it gave."""
+
+    state: str
+    outcomes: tuple[StepOutcome, ...]
+
+    @property
+    def obs_id(self) -> int:
+        """GADF ``OBS_ID``."""
+        return self.outcomes[0].obs_id
+
+    @property
+    def night(self) -> str:
+        """ISO date of the evening, or empty."""
+        return self.outcomes[0].night
+
+    @property
+    def deciding(self) -> StepOutcome:
+        """The outcome that gives the row its state."""
+        return next((outcome for outcome in self.outcomes if outcome.state == self.state), self.outcomes[0])
+
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON types."""
-        return asdict(self)
+        told = ("state", "reason_class", "reason", "path")
+        steps = {outcome.step: {name: getattr(outcome, name) for name in told} for outcome in self.outcomes}
+        return {
+            "obs_id": self.obs_id,
+            "archive": self.deciding.archive,
+            "night": self.night,
+            "state": self.state,
+            "reason_class": self.deciding.reason_class,
+            "reason": self.deciding.reason,
+            "steps": steps,
+        }
 
 
 @dataclass(frozen=True)
@@ -57,38 +95,51 @@ class Verdict:
     ok: bool
 
 
-def ledger_rows(
+def step_outcomes(
     step: str,
+    archive: str,
     expected: Sequence[Mapping[str, Any]],
-    outcomes: Mapping[int, Mapping[str, Any]],
+    made: Mapping[int, Mapping[str, Any]],
     failures: Mapping[int, str],
-) -> list[LedgerRow]:
-    """One row per expected observation.
+) -> list[StepOutcome]:
+    """One outcome per observation that a step expects.
 
     Parameters
     ----------
-    step : str
-        Name of the data-reduction step.
+    step, archive : str
+        Name of the data-reduction step, and its data store.
     expected : sequence of mapping
         Rows of its observation table: ``obs_id``, ``night``, ``status``, ``reason_class``, ``reason``.
-    outcomes : mapping
+    made : mapping
         What the reduction of an observation left, by obs_id: ``state``, ``reason_class``, ``reason``, ``path``.
     failures : mapping
         Why the last try at an observation failed, by obs_id.
     """
-    return [_row(step, row, outcomes, failures) for row in expected]
+
+    def outcome(row: Mapping[str, Any]) -> StepOutcome:
+        about = (step, archive, int(row["obs_id"]), str(row["night"]))
+        if row["status"] != "selected":
+            return StepOutcome(*about, row["status"], row["reason_class"], row["reason"])
+        if about[2] in made:
+            return StepOutcome(*about, **made[about[2]])
+        reason = failures.get(about[2], "its task ended without an outcome; see the task's log")
+        return StepOutcome(*about, "failed", "infrastructure", reason)
+
+    return [outcome(row) for row in expected]
 
 
-def _row(
-    step: str, row: Mapping[str, Any], outcomes: Mapping[int, Mapping[str, Any]], failures: Mapping[int, str]
-) -> LedgerRow:
-    obs_id, night = int(row["obs_id"]), str(row["night"])
-    if row["status"] != "selected":
-        return LedgerRow(step, obs_id, night, row["status"], row["reason_class"], row["reason"])
-    if obs_id in outcomes:
-        return LedgerRow(step, obs_id, night, **outcomes[obs_id])
-    reason = failures.get(obs_id, "its task ended without an outcome; see the task's log")
-    return LedgerRow(step, obs_id, night, "failed", "infrastructure", reason)
+def merged(outcomes: Iterable[StepOutcome]) -> list[LedgerRow]:
+    """One row per observation, in order of night and obs_id, from what each step made of it."""
+    found: dict[tuple[str, int, str], list[StepOutcome]] = {}
+    for outcome in outcomes:
+        found.setdefault((outcome.night, outcome.obs_id, outcome.archive), []).append(outcome)
+    return [LedgerRow(_state(group), tuple(group)) for _, group in sorted(found.items(), key=lambda item: item[0])]
+
+
+def _state(outcomes: Sequence[StepOutcome]) -> str:
+    states = {outcome.state for outcome in outcomes}
+    strange = sorted(states - set(STATES))
+    return strange[0] if strange else next(state for state in PRECEDENCE if state in states)
 
 
 def judge(
@@ -121,7 +172,7 @@ def _problems(
     rows: Sequence[LedgerRow], counts: Counter[str], max_quarantined_percent: float, quarantine_fails: bool
 ) -> list[str]:
     problems = []
-    repeated = [str(obs) for (_, obs), n in Counter((row.step, row.obs_id) for row in rows).items() if n > 1]
+    repeated = [str(row.obs_id) for row in rows if len({outcome.step for outcome in row.outcomes}) < len(row.outcomes)]
     strange = sorted(set(counts) - set(STATES))
     if repeated or strange:
         problems.append(
@@ -140,7 +191,7 @@ def _problems(
 
 
 def _names(rows: Sequence[LedgerRow], state: str) -> str:
-    names = [f"{row.obs_id} {row.reason_class}".strip() for row in rows if row.state == state]
+    names = [f"{row.obs_id} {row.deciding.reason_class}".strip() for row in rows if row.state == state]
     shown = ", ".join(names[:5])
     return f"{shown}, …" if len(names) > 5 else shown
 

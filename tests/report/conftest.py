@@ -77,10 +77,11 @@ def read() -> type[Page]:
     return Page
 
 
-def ledger_row(obs_id: int, state: str, reason_class: str = "", reason: str = "", **more: str) -> dict[str, Any]:
+def ledger_row(obs_id: int, state: str, reason_class: str = "", reason: str = "", **more: Any) -> dict[str, Any]:
     path = f"products/dataset/1f/{obs_id:032x}.0123456789abcdef.fits" if state in ("done", "reused") else ""
-    row = {"step": "reduce", "obs_id": obs_id, "night": "2004-12-06", "state": state}
-    return {**row, "reason_class": reason_class, "reason": reason, "path": path, **more}
+    told = {"state": state, "reason_class": reason_class, "reason": reason}
+    row = {"obs_id": obs_id, "archive": "archive", "night": "2004-12-06", **told}
+    return {**row, "steps": {"reduce": {**told, "path": path}}, **more}
 
 
 def step(name: str, tag: str, status: str = "ok", reason: str = "", product: str = "", **more: Any) -> dict[str, Any]:

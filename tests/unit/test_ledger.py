@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from gammaops.ledger import LedgerRow, judge, ledger_rows
+from gammaops.ledger import LedgerRow, StepOutcome, judge, merged, step_outcomes
 
 
 def rows(**states: int) -> list[LedgerRow]:
     names = [state for state, count in states.items() for _ in range(count)]
-    return [LedgerRow("reduce", obs_id, "2026-11-02", state) for obs_id, state in enumerate(names)]
+    return merged(StepOutcome("reduce", "archive", obs_id, "2026-11-02", state) for obs_id, state in enumerate(names))
 
 
 def verdict(ledger: list[LedgerRow], lost: tuple[str, ...] = (), percent: float = 20, fails: bool = False):
@@ -38,7 +38,7 @@ def test_green_run_says_what_it_is(ledger: list[LedgerRow], start: str) -> None:
         (rows(done=3, quarantined=1), "1 of 4 quarantined or missing, more than 20 %"),
         (rows(done=7, quarantined=1, missing=1), "2 of 9 quarantined or missing, more than 20 %"),
         (rows(rejected=3), "3 expected, none could be used"),
-        (rows(done=1) + rows(done=1), "the ledger does not add up (twice: 0"),
+        (merged([StepOutcome("a", "x", 7, "", "done")] * 2), "the ledger does not add up (twice: 7"),
         (rows(done=1, lost=1), "unknown states: ['lost']"),
     ],
 )
@@ -73,10 +73,34 @@ def test_expected_observation_without_outcome_is_failed_with_its_reason() -> Non
             (4, "selected", "", ""),
         ]
     ]
-    made = ledger_rows("reduce", expected, {1: {"state": "done", "path": "products/x"}}, {2: "OSError: disk full"})
+    done = {1: {"state": "done", "path": "products/x"}}
+    made = step_outcomes("reduce", "archive", expected, done, {2: "OSError: disk full"})
     assert [(row.obs_id, row.state, row.reason) for row in made] == [
         (1, "done", ""),
         (2, "failed", "OSError: disk full"),
         (3, "missing", "its file is not there"),
         (4, "failed", "its task ended without an outcome; see the task's log"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        (("done", "quarantined"), "quarantined"),
+        (("rejected", "reused"), "reused"),
+        (("reused", "done"), "done"),
+        (("missing", "failed"), "failed"),
+        (("rejected", "rejected"), "rejected"),
+    ],
+)
+def test_observation_that_two_steps_reduce_is_one_row(states: tuple[str, ...], state: str) -> None:
+    outcomes = [StepOutcome(f"step{n}", "archive", 7, "2026-11-02", given) for n, given in enumerate(states)]
+    (row,) = merged(outcomes)
+    assert row.state == state
+    assert {name: outcome["state"] for name, outcome in row.as_dict()["steps"].items()} == dict(
+        zip(("step0", "step1"), states, strict=True)
+    )
+
+
+def test_equal_ids_of_two_archives_are_two_observations() -> None:
+    assert len(merged(StepOutcome(name, name, 7, "2026-11-02", "done") for name in ("hess1", "hess1u"))) == 2

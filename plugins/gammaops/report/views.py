@@ -35,7 +35,7 @@ _TONES = {
     "done": "good",
     "reused": "good",
 }
-_SAME = ("obs_id", "night", "state", "reason_class", "reason")
+_TOLD = ("obs_id", "night", "state", "reason_class", "reason")
 _STEP_TONES = {
     "ok": "good",
     "done": "good",
@@ -83,7 +83,7 @@ class Count:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One expected observation: what became of it in these steps, why, and what to do."""
+    """One expected observation: what became of it, why, and what to do."""
 
     obs_id: str
     night: str
@@ -92,7 +92,6 @@ class LedgerRow:
     why: str
     reason: str
     action: str
-    steps: tuple[str, ...]
     paths: tuple[str, ...]
 
 
@@ -147,23 +146,23 @@ def counts(ledger: Iterable[Mapping[str, Any]]) -> list[Count]:
 
 
 def ledger_rows(ledger: Iterable[Mapping[str, Any]]) -> list[LedgerRow]:
-    """The ledger for people: what needs someone first, then by night and observation; steps that agree share a row."""
+    """The ledger for people: what needs someone first, then by night and observation."""
     order = list(STATES)
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in ledger:
-        groups.setdefault(tuple(_text(row.get(name)) for name in _SAME), []).append(row)
-    rows = [_ledger_row(group) for group in groups.values()]
 
     def urgency(row: LedgerRow) -> tuple[int, str, int, str]:
         place = order.index(row.state) if row.state in order else -1
         return (place, row.night, int(row.obs_id) if row.obs_id.isdecimal() else -1, row.obs_id)
 
-    return sorted(rows, key=urgency)
+    return sorted((_ledger_row(row) for row in ledger), key=urgency)
 
 
-def _ledger_row(rows: Sequence[Mapping[str, Any]]) -> LedgerRow:
-    obs_id, night, state, reason_class, reason = (_text(rows[0].get(name)) for name in _SAME)
+def _ledger_row(row: Mapping[str, Any]) -> LedgerRow:
+    obs_id, night, state, reason_class, reason = (_text(row.get(name)) for name in _TOLD)
     in_words = meaning(reason_class)
+    steps = row.get("steps") or {}
+    states = {name: _text(outcome.get("state")) for name, outcome in steps.items()}
+    if len(set(states.values())) > 1:
+        reason = "; ".join(filter(None, [reason, ", ".join(f"{name}: {state}" for name, state in states.items())]))
     return LedgerRow(
         obs_id=obs_id,
         night=night,
@@ -172,8 +171,7 @@ def _ledger_row(rows: Sequence[Mapping[str, Any]]) -> LedgerRow:
         why=f"{reason_class}: {in_words}" if in_words else reason_class,
         reason=reason,
         action=next_action(state, reason_class),
-        steps=tuple(_text(row.get("step")) for row in rows),
-        paths=tuple(path for row in rows if (path := _text(row.get("path")))),
+        paths=tuple(path for outcome in steps.values() if (path := _text(outcome.get("path")))),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gammaops.ledger import LedgerRow, Verdict, judge, ledger_rows
+from gammaops.ledger import LedgerRow, StepOutcome, Verdict, judge, merged, step_outcomes
 from gammaops.products import RunFolder, rows_of
 from gammaops.runner.failures import NO_WORK, failure_notes
 from gammaops.runner.science import render_report
@@ -86,7 +86,7 @@ def _write_record(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
 
 def _record(run: Run, tasks: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Product]]:
     """The record of a run, and its products by name."""
-    ledger: list[LedgerRow] = []
+    outcomes: list[StepOutcome] = []
     products: dict[str, Product] = {}
     steps: list[dict[str, Any]] = []
     states: dict[str, str] = {}
@@ -95,11 +95,12 @@ def _record(run: Run, tasks: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str,
         parts = parts_by_label(run, results.get("parts") or ())
         rows = rows_at(run, rows_of(results["fragments"][0])[0]) if results.get("fragments") else ()
         if step.spec.observations:
-            ledger += _ledger(run, step, rows, parts)
+            outcomes += _outcomes(run, step, rows, parts)
         made = _products(run, step, results.get("product"))
         states[step.name], reason = _step_state(run, step, made, rows, parts, states)
         products.update(made)
         steps.append(_step_record(run, step, states[step.name], reason, made, parts))
+    ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
     judged = _judge(run, ledger, lost)
     record = {
@@ -130,14 +131,15 @@ def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str]) -> Verdic
     return Verdict(f"{run.config.name}, {scope_in_words(run.scope)}: {judged.line}", judged.ok)
 
 
-def _ledger(
+def _outcomes(
     run: Run, step: PlannedStep, rows: Sequence[Mapping[str, Any]], parts: Mapping[str, Product]
-) -> list[LedgerRow]:
-    outcomes = {int(row["obs_id"]): _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
+) -> list[StepOutcome]:
+    made = {int(row["obs_id"]): _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
     notes = [(label, note) for note in failure_notes(run, step.name) for label in note["labels"]]
     reasons = {label: f"{note['class']}: {note['reason']}" for label, note in notes}
     failures = {int(row["obs_id"]): reasons[row["label"]] for row in rows if row["label"] in reasons}
-    return ledger_rows(step.name, rows, outcomes, failures)
+    archive = str(run.blocks(step).get("observations", {}).get("datastore") or "")
+    return step_outcomes(step.name, archive, rows, made, failures)
 
 
 def _outcome(run: Run, part: Product) -> dict[str, str]:
@@ -223,14 +225,3 @@ def _step_record(
         "cpu_seconds": round(sum(sidecar["cpu_seconds"] for sidecar in ours), 3),
         "peak_memory_mb": max((sidecar["peak_memory_mb"] for sidecar in ours), default=0.0),
     }
-
-
-def record_of(run: Run, report: str) -> dict[str, Any]:
-    """The record beside a report.
-
-    Raises
-    ------
-    ProductMissing
-        If it was not written.
-    """
-    return RunFolder.of(run.store, report).read_json("run.json")

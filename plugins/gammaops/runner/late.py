@@ -79,8 +79,8 @@ def _settled(run: Run, nights: Sequence[str]) -> set[tuple[str, int]]:
         if not (folder.path / "run.json").exists():
             continue
         for row in folder.read_json("run.json")["ledger"]:
-            if row["night"] in wanted and row["state"] in TERMINAL:
-                settled.add((row["step"], row["obs_id"]))
+            if row["night"] in wanted:
+                settled |= {(step, row["obs_id"]) for step, made in row["steps"].items() if made["state"] in TERMINAL}
     return settled
 
 

@@ -16,6 +16,8 @@ from gammaops.steps.base import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gammaops.plan import PlannedStep
+
 __all__ = ["REUSE", "Provenance", "Run", "begin"]
 
 REUSE = ("use", "rebuild", "only")
@@ -73,6 +75,10 @@ class Run:
         """Which observations it takes."""
         scope = self.request["scope"]
         return Scope(**{**scope, "nights": tuple(scope["nights"]), "obs_ids": tuple(scope["obs_ids"])})
+
+    def blocks(self, step: PlannedStep) -> Mapping[str, Any]:
+        """The effective config blocks of a step."""
+        return self.config.blocks(next(given for given in self.config.steps if given.name == step.name))
 
     @property
     def store(self) -> ProductStore:

@@ -136,15 +136,10 @@ class StepTask:
     def _key_blocks(self) -> dict[str, Any]:
         """The blocks that enter the key, without the paths of files and folders."""
         spec = self.step.spec
-        blocks = deepcopy({block: self._given.get(block) for block in spec.reads})
+        blocks = deepcopy({block: self.run.blocks(self.step).get(block) for block in spec.reads})
         for dotted in (*spec.files, *spec.folders):
             _put(blocks, dotted, None)
         return blocks
-
-    @property
-    def _given(self) -> Mapping[str, Any]:
-        config = self.run.config
-        return config.blocks(next(step for step in config.steps if step.name == self.step.name))
 
 
 def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:
@@ -166,8 +161,7 @@ def _chosen(product: Product, port: Port, output: str) -> Product:
 
 def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, str]]:
     """The step's blocks with absolute paths, and the SHA-256 of each file."""
-    config = run.config
-    blocks = deepcopy(dict(config.blocks(next(given for given in config.steps if given.name == step.name))))
+    blocks = deepcopy(dict(run.blocks(step)))
     files = {}
     for dotted in (*step.spec.files, *step.spec.folders):
         value = _get(blocks, dotted)
