@@ -49,7 +49,16 @@ def preload() -> None:
             importlib.import_module(name)
         except ImportError:
             log.exception("%s cannot be imported", name)
+    _parse_one()
     _before.update(sys.modules)
+
+
+def _parse_one() -> None:
+    """Make the DAG of one config, so that what is cached on the way (schemas, sites) is there in every task."""
+    from gammaops.orchestration.configs import config_files, dag_of
+
+    for path in config_files()[:1]:
+        dag_of(path)
 
 
 def late_imports() -> list[str] | None:
