@@ -124,18 +124,6 @@ def test_background_events_follow_their_rate():
     assert chi2 < counts.size + 4 * np.sqrt(2 * counts.size)
 
 
-@pytest.mark.slow
-def test_pulls_of_the_crab_are_unbiased_over_many_seeds(tmp_path: Path):
-    pulls = []
-    for seed in range(30):
-        archive = simulate_archive(tmp_path / str(seed), ArchivePlan(nights=2, seed=seed))
-        datasets = _reduce(DataStore.from_dir(archive.root).get_observations(), CRAB)
-        pulls.append(list(_fit(datasets, truth_models()["crab"]).values()))
-    # Three standard errors of the mean and of the width of 30 values, rounded.
-    assert np.mean(pulls, axis=0) == pytest.approx([0, 0, 0], abs=0.5)
-    assert np.std(pulls, axis=0, ddof=1) == pytest.approx([1, 1, 1], abs=0.4)
-
-
 def _observe(models: Models, size: str) -> Observation:
     """One observation in memory."""
     visit = plan_visits(ArchivePlan(nights=1, observations=1))[0]
