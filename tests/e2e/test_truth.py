@@ -27,10 +27,7 @@ def pulls(folder: Path, plan: ArchivePlan, monkeypatch: pytest.MonkeyPatch) -> l
     config = parse_config(DEMO.read_text(encoding="utf-8"), name="demo", source="demo.yaml")
     result = gammaops.run(config, folder / "store", steps=["spectrum"])
     assert result.verdict.ok
-    record = json.loads(Path(unquote(urlsplit(result.report).path)).with_name("run.json").read_text(encoding="utf-8"))
-    fitted = next(step for step in record["steps"] if step["name"] == "spectrum")["products"][0]["metrics"][
-        "parameters"
-    ]
+    fitted = ProductStore(folder / "store").open(result.products["spectrum"]).metrics["parameters"]
     truth = Models.read(folder / "archive" / "truth.yaml")["crab"].spectral_model
     found = []
     for name in FITTED:
