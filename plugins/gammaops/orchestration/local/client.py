@@ -22,9 +22,10 @@ FINISHED = frozenset({"success", "failed"})
 UNAUTHORIZED = 401
 NOT_FOUND = 404
 CONFLICT = 409
-# What the API server answers where SQLite gave up because two wrote at a time.
+# What the API server answers where SQLite gave up because two wrote at a time; nothing has happened then.
 BUSY = frozenset({500, 503})
 BUSY_TRIES = 20
+BACKFILL_SECONDS = 120
 
 
 class AirflowApiError(RuntimeError):
@@ -79,7 +80,7 @@ class AirflowClient:
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST below ``/api/v2``."""
-        return self._authorized("POST", path, body)
+        return self._repeated("POST", path, body)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """PATCH below ``/api/v2``."""
@@ -115,7 +116,8 @@ class AirflowClient:
         """Start a backfill over the data intervals that start between two ISO times; returns its id.
 
         The DAG is paused meanwhile and runs afterwards: SQLite refuses to create a backfill while others write, and
-        leaves half of it behind then.
+        leaves half of it behind then. An earlier backfill of which all runs have ended is waited for: the scheduler
+        looks every half minute.
         """
         body = {
             "dag_id": dag_id,
@@ -125,18 +127,19 @@ class AirflowClient:
             "dag_run_conf": dict(conf or {}),
         }
         self.patch(f"/dags/{dag_id}", {"is_paused": True})
-        for _ in range(BUSY_TRIES):
+        deadline = time.monotonic() + BACKFILL_SECONDS
+        while True:
             try:
-                created = int(self.post("/backfills", body)["id"])
+                created = int(self._authorized("POST", "/backfills", body)["id"])
             except AirflowApiError as error:
-                if error.status not in BUSY:
+                if error.status not in BUSY | {CONFLICT} or time.monotonic() > deadline:
                     raise
-                self.abandon(dag_id)
+                if error.status in BUSY:
+                    self.abandon(dag_id)
                 time.sleep(POLL_SECONDS)
             else:
                 self.unpause(dag_id)
                 return created
-        raise TimeoutError(f"no backfill of {dag_id} could be created: the database is too busy")
 
     def wait_backfill(self, backfill_id: int, timeout_s: float = 600) -> dict[str, str]:
         """Wait for all runs of a backfill; returns their final states by run_id, in order."""
@@ -146,9 +149,7 @@ class AirflowClient:
             (backfill_id,),
         )
         deadline = time.monotonic() + timeout_s
-        states = {run: self.wait_run(dag, run, max(1.0, deadline - time.monotonic())) for dag, run in rows}
-        self._close(backfill_id)
-        return states
+        return {run: self.wait_run(dag, run, max(1.0, deadline - time.monotonic())) for dag, run in rows}
 
     def _close(self, backfill_id: int) -> None:
         """End a backfill of which every run has ended; the scheduler would notice within half a minute."""

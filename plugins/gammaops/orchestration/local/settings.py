@@ -20,8 +20,6 @@ PROJECT = Path(__file__).resolve().parents[4]
 SETTINGS = PROJECT / "docker" / "settings"
 ADMIN = "admin"
 UI_PORT = 8080
-# How long a component waits for another one's write to end; 5 s by default, which a busy machine exceeds.
-SQLITE_WAIT_SECONDS = 60
 
 
 def project_settings() -> dict[str, str]:
@@ -83,7 +81,7 @@ def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={SQLITE_WAIT_SECONDS}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
     }
