@@ -40,7 +40,7 @@ def path_of(uri: str) -> Path:
 
 def backfill(live, dag_id: str, nights: list[str], **options: object) -> Mapping[str, str]:
     first, last = (night_interval(night, HESS_LON_DEG)[0].isoformat() for night in (nights[0], nights[-1]))
-    return live.client.wait_backfill(live.client.backfill(dag_id, first, last, **options), timeout_s=900)
+    return live.airflow.backfill(dag_id, first, last, **options)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ OTHER_ROLES = ("split", "run")
 class AnalysisDag(DAG):
     """A DAG that is equal to itself alone.
 
-    Airflow would compare and hash it by all its attributes for every edge between two tasks: a fifth of the time of making it.
+    Airflow would compare and hash it by all its attributes for every edge between two tasks, a fifth of the time of
+    making it.
     """
 
     __eq__ = object.__eq__

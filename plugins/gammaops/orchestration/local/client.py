@@ -15,17 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["AirflowApiError", "AirflowClient"]
+__all__ = ["BUSY", "AirflowApiError", "AirflowClient"]
 
 POLL_SECONDS = 0.5
 FINISHED = frozenset({"success", "failed"})
 UNAUTHORIZED = 401
 NOT_FOUND = 404
-CONFLICT = 409
 # What the API server answers where SQLite gave up because two wrote at a time; nothing has happened then.
 BUSY = frozenset({500, 503})
 BUSY_TRIES = 20
-BACKFILL_SECONDS = 120
 
 
 class AirflowApiError(RuntimeError):
@@ -69,7 +67,7 @@ class AirflowClient:
         self.patch(f"/dags/{dag_id}", {"is_paused": True})
         for entry in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]:
             if entry["completed_at"] is None:
-                self._close(entry["id"])
+                self._repeated("PUT", f"/backfills/{entry['id']}/cancel", None)
         for run in self.runs(dag_id):
             if run["state"] not in FINISHED:
                 self.patch(f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}", {"state": "failed"})
@@ -113,12 +111,7 @@ class AirflowClient:
     def backfill(
         self, dag_id: str, first: str, last: str, *, reprocess: str = "none", conf: Mapping[str, Any] | None = None
     ) -> int:
-        """Start a backfill over the data intervals that start between two ISO times; returns its id.
-
-        The DAG is paused meanwhile and runs afterwards: SQLite refuses to create a backfill while others write, and
-        leaves half of it behind then. An earlier backfill of which all runs have ended is waited for: the scheduler
-        looks every half minute.
-        """
+        """Start a backfill over the data intervals that start between two ISO times; returns its id."""
         body = {
             "dag_id": dag_id,
             "from_date": first,
@@ -126,20 +119,15 @@ class AirflowClient:
             "reprocess_behavior": reprocess,
             "dag_run_conf": dict(conf or {}),
         }
-        self.patch(f"/dags/{dag_id}", {"is_paused": True})
-        deadline = time.monotonic() + BACKFILL_SECONDS
-        while True:
-            try:
-                created = int(self._authorized("POST", "/backfills", body)["id"])
-            except AirflowApiError as error:
-                if error.status not in BUSY | {CONFLICT} or time.monotonic() > deadline:
-                    raise
-                if error.status in BUSY:
-                    self.abandon(dag_id)
-                time.sleep(POLL_SECONDS)
-            else:
-                self.unpause(dag_id)
-                return created
+        return int(self._authorized("POST", "/backfills", body)["id"])
+
+    def wait_backfills_closed(self, dag_id: str, timeout_s: float = 120) -> None:
+        """Wait until no backfill of a DAG is open; the scheduler closes those whose runs have ended every half minute."""
+        deadline = time.monotonic() + timeout_s
+        while any(b["completed_at"] is None for b in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"an earlier backfill of {dag_id} has not ended after {timeout_s:.0f} s")
+            time.sleep(POLL_SECONDS)
 
     def wait_backfill(self, backfill_id: int, timeout_s: float = 600) -> dict[str, str]:
         """Wait for all runs of a backfill; returns their final states by run_id, in order."""
@@ -150,14 +138,6 @@ class AirflowClient:
         )
         deadline = time.monotonic() + timeout_s
         return {run: self.wait_run(dag, run, max(1.0, deadline - time.monotonic())) for dag, run in rows}
-
-    def _close(self, backfill_id: int) -> None:
-        """End a backfill of which every run has ended; the scheduler would notice within half a minute."""
-        try:
-            self._repeated("PUT", f"/backfills/{backfill_id}/cancel", None)
-        except AirflowApiError as error:
-            if error.status != CONFLICT:
-                raise
 
     def wait_run(self, dag_id: str, run_id: str, timeout_s: float = 600) -> str:
         """Wait until a run has ended; returns its state.

@@ -63,12 +63,12 @@ def run_demo(home: Path, say: Callable[[str], object]) -> bool:
         client.wait_dag(ANALYSIS)
         client.abandon(ANALYSIS)
         say(f"Airflow runs at {airflow.url}; backfilling the nights {nights[0]} to {nights[2]} …")
-        good = _backfill(client, plan, nights[:3], say)
+        good = _backfill(airflow, plan, nights[:3], say)
         waiting = any((ARCHIVE / "incoming").glob("*.fits.gz"))
         if waiting:
             deliver(ARCHIVE, LATE)
             say(f"observation {LATE} of {nights[1]} has arrived; backfilling {nights[3]} …")
-        last = _backfill(client, plan, nights[3:], say)
+        last = _backfill(airflow, plan, nights[3:], say)
         late = _late_runs(client, last)
         if waiting and not late:
             say(f"RED: no run was started for the late observation {LATE}")
@@ -91,12 +91,12 @@ def _simulate(plan: ArchivePlan, say: Callable[[str], object]) -> None:
 
 
 def _backfill(
-    client: AirflowClient, plan: ArchivePlan, nights: Sequence[str], say: Callable[[str], object]
+    airflow: LocalAirflow, plan: ArchivePlan, nights: Sequence[str], say: Callable[[str], object]
 ) -> dict[str, bool]:
     """Backfill these nights, again if they were before; whether each run is green."""
     first, last = (night_interval(night, plan.site.lon_deg)[0].isoformat() for night in (nights[0], nights[-1]))
-    states = client.wait_backfill(client.backfill(ANALYSIS, first, last, reprocess="completed"), timeout_s=900)
-    return {run_id: _tell(client, run_id, state, say) for run_id, state in states.items()}
+    states = airflow.backfill(ANALYSIS, first, last, reprocess="completed")
+    return {run_id: _tell(airflow.client, run_id, state, say) for run_id, state in states.items()}
 
 
 def _late_runs(client: AirflowClient, run_ids: Mapping[str, Any]) -> list[str]:
