@@ -122,7 +122,7 @@ class AirflowClient:
         return int(self._authorized("POST", "/backfills", body)["id"])
 
     def wait_backfills_closed(self, dag_id: str, timeout_s: float = 120) -> None:
-        """Wait until no backfill of a DAG is open; the scheduler closes those whose runs have ended every half minute."""
+        """Wait until no backfill of a DAG is open; the scheduler closes those that have ended every half minute."""
         deadline = time.monotonic() + timeout_s
         while any(b["completed_at"] is None for b in self.get(f"/backfills?dag_id={dag_id}&limit=1000")["backfills"]):
             if time.monotonic() > deadline:
