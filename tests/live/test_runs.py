@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -105,6 +107,32 @@ def test_no_task_imports_what_the_scheduler_has_loaded(live, runs):
     # reduce: three tasks of a night and two mapped ones; points the same; fit and report
     assert len(lines) >= 3 * 9
     assert [line for line in lines if "imported in this task: nothing scientific" not in line] == []
+
+
+def page(live, run_id: str, *, token: str = "") -> tuple[int, Mapping[str, str], str]:
+    """What a browser gets for the Products tab of a run."""
+    url = f"{live.client.url}/gammaops/report/nightly/{quote(run_id, safe='')}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def test_the_products_tab_shows_the_report_to_those_who_may_see_the_run(live, runs):
+    run_id = next(iter(runs))
+    assert page(live, run_id)[0] == 401
+    status, headers, text = page(live, run_id, token=live.client.token())
+    assert status == 200
+    assert text == live.path_of("nightly", run_id).read_text(encoding="utf-8")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_a_run_without_a_report_says_so(live, runs):
+    status, _, text = page(live, "<b>no run</b>", token=live.client.token())
+    assert status == 404
+    assert "&lt;b&gt;no run&lt;/b&gt; has not written its report yet" in text
 
 
 def test_an_unknown_parameter_is_refused(live, runs):

@@ -53,6 +53,12 @@ class AirflowClient:
         self._database = database
         self._token = ""
 
+    def token(self) -> str:
+        """What authorizes this user's requests; logs in on first use."""
+        if not self._token:
+            self._token = self._send("POST", "/auth/token", self._login)["access_token"]
+        return self._token
+
     def healthy(self) -> bool:
         """Whether all components report to be healthy."""
         try:
@@ -206,8 +212,7 @@ class AirflowClient:
         return self._authorized(method, path, body)
 
     def _authorized(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        if not self._token:
-            self._token = self._send("POST", "/auth/token", self._login)["access_token"]
+        self.token()
         try:
             return self._send(method, f"/api/v2{path}", body)
         except AirflowApiError as error:
