@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from gammaops.nights import night_interval
 from gammaops.orchestration.local.processes import LocalAirflow
-from gammaops.orchestration.local.settings import PROJECT
+from gammaops.orchestration.local.settings import DEMO_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["ANALYSIS", "demo_plan", "run_demo"]
 
 ANALYSIS = "demo"
-DATA = PROJECT / ".demo"
-ARCHIVE = DATA / "archive"
 FIRST_NIGHT = date(2025, 11, 17)
 OBSERVATIONS = 3
 CORRUPT = 2
@@ -50,23 +48,33 @@ def demo_plan() -> ArchivePlan:
     )
 
 
-def run_demo(home: Path, say: Callable[[str], object]) -> bool:
-    """Run it and tell what happens; true if every run is green."""
+def run_demo(home: Path, say: Callable[[str], object], data: Path = DEMO_DATA) -> bool:
+    """Run it and tell what happens; true if every run is green.
+
+    Parameters
+    ----------
+    home : Path
+        Airflow's home.
+    say : callable
+        Takes each line that it tells.
+    data : Path
+        Folder of the simulated archive.
+    """
     from gammaops.simulation import deliver, plan_visits
 
-    plan = demo_plan()
+    plan, archive = demo_plan(), data / "archive"
     nights = sorted({visit.night.isoformat() for visit in plan_visits(plan)})
-    _simulate(plan, say)
+    _simulate(plan, archive, say)
     say("starting Airflow …")
-    with LocalAirflow(home, {"GAMMAOPS_DATA": str(DATA)}) as airflow:
+    with LocalAirflow(home, {"GAMMAOPS_DATA": str(data)}) as airflow:
         client = airflow.client
         client.wait_dag(ANALYSIS)
         client.abandon(ANALYSIS)
         say(f"Airflow runs at {airflow.url}; backfilling the nights {nights[0]} to {nights[2]} …")
         good = _backfill(airflow, plan, nights[:3], say)
-        waiting = any((ARCHIVE / "incoming").glob("*.fits.gz"))
+        waiting = any((archive / "incoming").glob("*.fits.gz"))
         if waiting:
-            deliver(ARCHIVE, LATE)
+            deliver(archive, LATE)
             say(f"observation {LATE} of {nights[1]} has arrived; backfilling {nights[3]} …")
         last = _backfill(airflow, plan, nights[3:], say)
         late = _late_runs(client, last)
@@ -79,15 +87,15 @@ def run_demo(home: Path, say: Callable[[str], object]) -> bool:
     return all((good | last).values())
 
 
-def _simulate(plan: ArchivePlan, say: Callable[[str], object]) -> None:
+def _simulate(plan: ArchivePlan, archive: Path, say: Callable[[str], object]) -> None:
     """Make the archive, unless an earlier demonstration has."""
     from gammaops.simulation import simulate_archive
 
-    if (ARCHIVE / "obs-index.fits.gz").exists():
-        say(f"archive: {ARCHIVE} (from an earlier run)")
+    if (archive / "obs-index.fits.gz").exists():
+        say(f"archive: {archive} (from an earlier run)")
         return
-    say(f"simulating {plan.nights * plan.observations} observations of {plan.nights} nights in {ARCHIVE} …")
-    simulate_archive(ARCHIVE, plan)
+    say(f"simulating {plan.nights * plan.observations} observations of {plan.nights} nights in {archive} …")
+    simulate_archive(archive, plan)
 
 
 def _backfill(

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ADMIN", "PROJECT", "UI_PORT", "airflow_environment", "free_port", "home_secrets", "project_settings"]
+__all__ = [
+    "ADMIN",
+    "DEMO_DATA",
+    "PROJECT",
+    "UI_PORT",
+    "airflow_environment",
+    "free_port",
+    "home_secrets",
+    "project_settings",
+]
 
 PROJECT = Path(__file__).resolve().parents[4]
 SETTINGS = PROJECT / "docker" / "settings"
+DEMO_DATA = PROJECT / ".demo"
 ADMIN = "admin"
 UI_PORT = 8080
 
@@ -82,12 +92,12 @@ def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        # A connection whose request failed can keep an old view of an SQLite file, and cannot write again: none is kept.
+        # A connection whose request failed can keep an old view of an SQLite file and never write again: none is kept.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
     }
-    return {**inherited, **project_settings(), **own, **extra}
+    return {"GAMMAOPS_DATA": str(DEMO_DATA), **inherited, **project_settings(), **own, **extra}
 
 
 def _write_private(path: Path, content: Mapping[str, str]) -> None:
