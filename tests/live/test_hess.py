@@ -33,7 +33,7 @@ def test_crab_nights_have_the_keys_and_digests_of_the_command_line(live, tmp_pat
     config = ROOT / "include" / "configs" / "crab-1d.yaml"
     live.add("crab-1d", config.read_text(encoding="utf-8"))
     first, last = (night_interval(night, HESS_LON_DEG)[0].isoformat() for night in (NIGHTS[0], NIGHTS[-1]))
-    states = live.client.wait_backfill(live.client.backfill("crab-1d", first, last), timeout_s=1500)
+    states = live.airflow.backfill("crab-1d", first, last)
     assert list(states.values()) == ["success"] * len(NIGHTS)
     for run_id, night in zip(states, NIGHTS, strict=True):
         record = record_at(live.path_of("crab-1d", run_id))
