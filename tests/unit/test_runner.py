@@ -6,9 +6,11 @@ import pytest
 
 import gammaops
 from gammaops.config import parse_config
-from gammaops.errors import ConfigError
+from gammaops.errors import ConfigError, NoWorkFound
 from gammaops.products import ProductStore, RunFolder
-from gammaops.runner import LocalRun
+from gammaops.runner import LocalRun, Provenance, Run, begin, collect, finish, run_part, split, verdict
+from gammaops.runner.failures import SPLIT, noting_failure
+from gammaops.steps.base import Scope
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -58,6 +60,102 @@ def test_rerun_writes_no_product_and_one_version(tmp_path: Path) -> None:
     assert (Path(ProductStore(tmp_path).local(second.report)).parents[1] / "latest").read_text() == "v002\n"
     assert states(tmp_path, first) == {0: "done", 1: "done", 2: "quarantined"}
     assert states(tmp_path, second) == {0: "reused", 1: "reused", 2: "quarantined"}
+
+
+@pytest.mark.parametrize("text", [SUM, words("a", "b", "truncated", more="dag: {observations_per_task: 2}\n"), words()])
+def test_rerun_touches_no_index_either(tmp_path: Path, text: str) -> None:
+    run(text, tmp_path)
+    before = product_files(tmp_path)
+    run(text, tmp_path)
+    run(text, tmp_path, reuse="rebuild")
+    assert product_files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": ["nope"]}, "params: steps: no step 'nope'; expected one of: first, second, third"),
+        ({"reuse": "bogus"}, "params: reuse: 'bogus' is no way to reuse"),
+        ({"nights": ["04-12-2004"]}, "params: night: '04-12-2004' is no date"),
+        ({"start": "yesterday"}, "params: start: 'yesterday' is no time"),
+    ],
+)
+def test_request_that_cannot_be_meant_is_refused_before_anything_is_written(
+    tmp_path: Path, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(SUM, tmp_path, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def by_tasks(out: Path, text: str) -> tuple[Run, dict]:
+    """A run whose tasks are called one by one, as Airflow does."""
+    config = parse_config(text, name="toy", source="toy.yaml")
+    begun = Run.open(begin(config, ProductStore(out), Scope(), name="tasks"))
+    return begun, {"reduce": {"fragments": split(begun, "reduce", {}, Provenance())}}
+
+
+def test_tasks_that_were_killed_without_a_word_make_the_run_red(tmp_path: Path) -> None:
+    begun, tasks = by_tasks(tmp_path, words("a", "b"))
+    with pytest.raises(NoWorkFound):
+        collect(begun, "reduce", {}, tasks["reduce"]["fragments"], [], Provenance())
+    judged = verdict(begun, tasks, finish(begun, tasks, Provenance()))
+    assert not judged.ok
+    assert "2 failed" in judged.line
+
+
+def test_note_of_a_try_that_was_mended_does_not_count(tmp_path: Path) -> None:
+    begun, tasks = by_tasks(tmp_path, words())
+    with pytest.raises(OSError, match="hiccup"), noting_failure(begun, "reduce", SPLIT, Provenance()):
+        raise OSError("nfs hiccup")
+    (fragment,) = tasks["reduce"]["fragments"]
+    tasks["reduce"]["parts"] = [run_part(begun, "reduce", {}, fragment, Provenance()).path]
+    with pytest.raises(NoWorkFound):
+        collect(begun, "reduce", {}, [fragment], tasks["reduce"]["parts"], Provenance())
+    judged = verdict(begun, tasks, finish(begun, tasks, Provenance()))
+    assert judged.ok
+    assert "NO_DATA" in judged.line
+
+
+def test_product_damaged_before_the_end_is_lost_and_said_to_be(tmp_path: Path) -> None:
+    begun, tasks = by_tasks(tmp_path, words("a"))
+    (fragment,) = tasks["reduce"]["fragments"]
+    part = run_part(begun, "reduce", {}, fragment, Provenance()).path
+    product = collect(begun, "reduce", {}, [fragment], [part], Provenance())
+    begun.store.local(product).write_bytes(b"{}")
+    tasks["reduce"] |= {"parts": [part], "product": product}
+    judged = verdict(begun, tasks, finish(begun, tasks, Provenance()))
+    assert not judged.ok
+    assert "its sidecar says" in judged.line
+
+
+def test_report_that_failed_makes_the_record_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, tasks = by_tasks(tmp_path, words())
+
+    def broken(*_: object) -> str:
+        raise ValueError("no ink")
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="no ink"):
+        patch.setattr("gammaops.runner.ending.render_report", broken)
+        finish(begun, tasks, Provenance())
+    judged = verdict(begun, tasks, None)
+    assert not judged.ok
+    assert begun.folder.read_json("run.json")["verdict"] == {"line": judged.line, "ok": False}
+    assert "the report could not be written" in judged.line
+
+
+def test_tasks_cleared_after_the_end_give_the_next_version(tmp_path: Path) -> None:
+    begun, tasks = by_tasks(tmp_path, words("a"))
+    first = finish(begun, tasks, Provenance())
+    assert finish(begun, tasks, Provenance()) == first, "a second try of the report is the same version"
+    (fragment,) = tasks["reduce"]["fragments"]
+    part = run_part(begun, "reduce", {}, fragment, Provenance()).path
+    product = collect(begun, "reduce", {}, [fragment], [part], Provenance())
+    mended = finish(begun, {"reduce": {"fragments": [fragment], "parts": [part], "product": product}}, Provenance())
+    assert first.endswith("v001/report.html")
+    assert mended.endswith("v002/report.html")
+    assert RunFolder.of(begun.store, mended).read_json("run.json")["ledger"][0]["state"] == "done"
+    assert "v002" in begun.store.local(mended).read_text()
 
 
 def test_two_stores_hold_the_same_payloads(tmp_path: Path) -> None:

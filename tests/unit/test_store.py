@@ -201,7 +201,7 @@ def test_rows_of_a_path_are_read_back(first: int, length: int) -> None:
 
 
 def test_path_of_more_than_256_bytes_is_refused() -> None:
-    with pytest.raises(ValueError, match="shorter root"):
+    with pytest.raises(ProductError, match="shorter root"):
         with_rows("file:///" + "x" * 250, range(1))
 
 

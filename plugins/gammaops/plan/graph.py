@@ -70,14 +70,6 @@ class Plan:
                 return step
         raise KeyError(name)
 
-    def downstream_closure(self, names: Iterable[str]) -> frozenset[str]:
-        """These steps and all that read from them, directly or not."""
-        found = set(names)
-        for step in self.steps:
-            if found.intersection(step.upstream):
-                found.add(step.name)
-        return frozenset(found)
-
     def upstream_closure(self, names: Iterable[str]) -> frozenset[str]:
         """These steps and all that they read from, directly or not."""
         found = set(names)

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_LENGTH", "rows_of", "with_rows"]
+from gammaops.errors import ProductError
+
+__all__ = ["MAX_LENGTH", "bounded", "rows_of", "with_rows"]
 
 MAX_LENGTH = 256
 _ROWS = re.compile(r"rows?=(?:(?P<first>\d+)(?:-(?P<last>\d+))?)?")
+
+
+def bounded(path: str) -> str:
+    """A product path, if it is short enough to travel between tasks.
+
+    Raises
+    ------
+    ProductError
+        If it is not.
+    """
+    if len(path.encode()) > MAX_LENGTH:
+        raise ProductError(f"the product path {path} has more than {MAX_LENGTH} bytes; give the store a shorter root")
+    return path
 
 
 def with_rows(uri: str, rows: range) -> str:
@@ -18,9 +33,7 @@ def with_rows(uri: str, rows: range) -> str:
         path = f"{uri}#row={rows[0]}"
     else:
         path = f"{uri}#rows={rows[0]}-{rows[-1]}"
-    if len(path.encode()) > MAX_LENGTH:
-        raise ValueError(f"the product path {path} has more than {MAX_LENGTH} bytes; give the store a shorter root")
-    return path
+    return bounded(path)
 
 
 def rows_of(path: str) -> tuple[str, range]:

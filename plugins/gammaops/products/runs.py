@@ -32,7 +32,7 @@ def run_label(name: str) -> str:
 def _next_version(parent: Path) -> Path:
     """Make the folder after the newest ``v<NNN>``; of two that race each gets one of its own."""
     parent.mkdir(parents=True, exist_ok=True)
-    version = len(list(parent.glob("v*")))
+    version = max((int(path.name[1:]) for path in parent.glob("v[0-9]*")), default=0)
     while True:
         version += 1
         path = parent / f"v{version:03d}"

@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +20,7 @@ from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
 from gammaops.products import atomic
 from gammaops.products.base import Product
 from gammaops.products.keys import DIGEST_LENGTH, KEY_LENGTH, canonical_json, file_sha256
+from gammaops.products.paths import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,8 +60,18 @@ class ProductStore:
         return self.root.as_uri()
 
     def uri_of(self, path: Path) -> str:
-        """Product path of a file below the root."""
-        return path.as_uri()
+        """Product path of a file below the root.
+
+        Raises
+        ------
+        ProductError
+            If it is longer than what may travel between tasks.
+        """
+        return bounded(path.as_uri())
+
+    def relative(self, uri: str) -> str:
+        """A product path as indexes, sidecars and records name it: below the root, so that it holds in any store."""
+        return self.local(uri).relative_to(self.root).as_posix()
 
     def local(self, uri: str) -> Path:
         """The file behind a product path; its fragment is left out.
@@ -97,6 +108,8 @@ class ProductStore:
             problem = "its payload is gone"
         except ProductCorrupt as error:
             problem = str(error)
+        with suppress(ProductError):
+            return self._read(sidecar)  # another try has repaired it
         self._set_aside(sidecar)
         log.error("product %s set aside, to be made again: %s", sidecar, problem)
         return None
@@ -113,6 +126,9 @@ class ProductStore:
         sidecar : mapping
             Provenance and ``metrics``; the store adds kind, key, status and payload.
         """
+        found = self.find(kind, key)
+        if found:
+            return found
         sha256, size = file_sha256(payload), payload.stat().st_size
         target = self._folder(kind, key) / f"{key}.{sha256[:DIGEST_LENGTH]}{payload.suffix}"
         atomic.move_into_place(payload, target)
@@ -124,6 +140,9 @@ class ProductStore:
 
     def publish_index(self, kind: str, key: str, members: Sequence[Member], sidecar: Mapping[str, Any]) -> Product:
         """Publish a JSON index of products; every member must be published already."""
+        found = self.find(kind, key)
+        if found:
+            return found
         with self.scratch() as folder:
             rows = [{**member.row, **self._reference(member.product)} for member in members if member.product]
             path = folder / "index.json"
@@ -132,7 +151,7 @@ class ProductStore:
 
     def publish_outcome(self, kind: str, key: str, status: str, sidecar: Mapping[str, Any]) -> Product:
         """Publish an outcome without payload (``quarantined``, ``no_work``); `sidecar` holds its class and reason."""
-        return self._commit(kind, key, {**sidecar, "status": status})
+        return self.find(kind, key) or self._commit(kind, key, {**sidecar, "status": status})
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -149,8 +168,7 @@ class ProductStore:
 
     def _reference(self, product: Product) -> dict[str, str]:
         """How an index names a member: relative to the root, so that equal indexes have equal bytes in any store."""
-        relative = self.local(product.uri).relative_to(self.root).as_posix()
-        return {"path": relative, "digest": product.digest}
+        return {"path": self.relative(product.uri), "digest": product.digest}
 
     def _commit(self, kind: str, key: str, sidecar: Mapping[str, Any]) -> Product:
         path = self._folder(kind, key) / f"{key}.json"
@@ -206,7 +224,14 @@ class ProductStore:
         return Product(**{**vars(product), "row": row})
 
     def _set_aside(self, sidecar_path: Path) -> None:
+        """Move a sidecar and its payload out of the way, unless somebody else has repaired them meanwhile."""
         attic = self.root / "damaged" / uuid.uuid4().hex
         attic.mkdir(parents=True)
-        for path in sidecar_path.parent.glob(f"{sidecar_path.stem}.*"):
-            path.replace(attic / path.name)
+        moved = attic / sidecar_path.name
+        with suppress(FileNotFoundError):
+            sidecar_path.rename(moved)
+        if not moved.exists():
+            return
+        with suppress(ValueError, KeyError, FileNotFoundError):
+            payload = sidecar_path.with_name(json.loads(moved.read_bytes())["payload"]["name"])
+            payload.rename(attic / payload.name)

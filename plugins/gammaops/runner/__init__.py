@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gammaops.runner.finish import finish, verdict
+from gammaops.runner.ending import finish, verdict
 from gammaops.runner.late import late_nights, night_of_row
 from gammaops.runner.local import LocalRun, run_plan
 from gammaops.runner.run import Provenance, Run, begin

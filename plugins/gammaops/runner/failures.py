@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gammaops.errors import NoWorkFound
 from gammaops.products import canonical_json
 
 if TYPE_CHECKING:
@@ -15,48 +16,56 @@ if TYPE_CHECKING:
 
     from gammaops.runner.run import Provenance, Run
 
-__all__ = ["FailureNote", "failure_notes", "noting_failure"]
+__all__ = ["COLLECT", "PARTS", "SPLIT", "TASK", "FailureNote", "failure_notes", "noting_failure"]
 
 log = logging.getLogger(__name__)
-NO_WORK = "NoWorkFound"
+SPLIT, PARTS, COLLECT, TASK = "split", "parts", "collect", "task"
 
 
 @dataclass
 class FailureNote:
-    """What a task was doing: the labels of the rows that it had taken."""
+    """What a task was doing: the labels of the rows that it could not finish."""
 
     labels: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def noting_failure(run: Run, step: str, who: Provenance) -> Iterator[FailureNote]:
+def noting_failure(run: Run, step: str, role: str, who: Provenance) -> Iterator[FailureNote]:
     """Write a note before an error leaves the block; the error itself goes on."""
     note = FailureNote()
     try:
         yield note
     except Exception as error:
-        _write(run, step, who, note, error)
+        _write(run, step, role, who, note, error)
         raise
 
 
-def _write(run: Run, step: str, who: Provenance, note: FailureNote, error: Exception) -> None:
+def _write(run: Run, step: str, role: str, who: Provenance, note: FailureNote, error: Exception) -> None:
+    folder = run.folder.path / "failures"
+    number = len(list(folder.glob("*.json"))) if folder.exists() else 0
     document = {
         "step": step,
+        "role": role,
         "labels": note.labels,
+        "no_work": isinstance(error, NoWorkFound),
         "class": type(error).__name__,
         "reason": str(error),
+        "metrics": json.loads(json.dumps(getattr(error, "metrics", {}), default=str)),
+        "number": number,
         "who": asdict(who),
     }
-    group = run.plan[step].group_id
-    count = len(list(run.folder.path.glob(f"failures/{group}.*")))
-    name = f"failures/{group}.{who.task_id.rpartition('.')[2] or 'task'}.{who.map_index}.{who.try_number}.{count}.json"
     try:
-        run.folder.create(name, canonical_json(document))
+        content = canonical_json(document)
+    except ValueError:  # a metric that is not finite
+        content = canonical_json({**document, "metrics": {}})
+    name = f"{run.plan[step].group_id}.{role}.{who.map_index}.{who.try_number}.{number}.json"
+    try:
+        run.folder.create(f"failures/{name}", content)
     except OSError:
         log.exception("the note on why the step %r failed could not be written", step)
 
 
 def failure_notes(run: Run, step: str) -> list[dict[str, Any]]:
-    """The notes on a step's tasks, in the order of their names."""
-    group = run.plan[step].group_id
-    return [json.loads(path.read_bytes()) for path in sorted(run.folder.path.glob(f"failures/{group}.*"))]
+    """The notes on a step's tasks, in the order in which they were written."""
+    paths = (run.folder.path / "failures").glob(f"{run.plan[step].group_id}.*")
+    return sorted((json.loads(path.read_bytes()) for path in paths), key=lambda note: (note["number"], note["labels"]))

@@ -76,12 +76,18 @@ def _settled(run: Run, nights: Sequence[str]) -> set[tuple[str, int]]:
     wanted = set(nights)
     settled = set()
     for folder in RunFolder.all(run.store, run.config.name):
-        if not (folder.path / "run.json").exists():
+        if not (folder.path / "run.json").exists() or not _official(folder):
             continue
         for row in folder.read_json("run.json")["ledger"]:
             if row["night"] in wanted:
                 settled |= {(step, row["obs_id"]) for step, made in row["steps"].items() if made["state"] in TERMINAL}
     return settled
+
+
+def _official(folder: RunFolder) -> bool:
+    """Whether a run says anything about others: not one with another config, or one that was not to compute."""
+    request = folder.read_json("request.json")
+    return not request["params"].get("config") and request["reuse"] != "only"
 
 
 def _publish(run: Run, nights: Sequence[str]) -> list[str]:

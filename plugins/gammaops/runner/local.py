@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import NoWorkFound
-from gammaops.runner.finish import finish, verdict
+from gammaops.runner.ending import finish, verdict
 from gammaops.runner.run import Provenance, Run, begin
 from gammaops.runner.tasks import collect, run_part, run_task, split
 

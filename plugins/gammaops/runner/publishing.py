@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.errors import DataError, NoWorkFound, ProductError, ProductMissing
 from gammaops.products import IndexDraft, Member, content_key, file_sha256
 from gammaops.runner.science import make_reproducible, write_rows
-from gammaops.runner.task import Cost, measured
+from gammaops.runner.task import PART, Cost, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,6 @@ __all__ = ["outputs_product", "part_product", "rows_product"]
 
 log = logging.getLogger(__name__)
 VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night"})
-Draft = "Path | IndexDraft"
 
 
 def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
@@ -39,9 +38,9 @@ def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
 def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product:
     """The product of one row: taken from the store, computed, or an outcome without payload."""
     content = {name: value for name, value in row.items() if name not in VOLATILE}
-    sources = _source_digests(task, prepared, row)
+    sources = _sources(task, prepared, row)
     kind = fan.part.kind
-    key = content_key(task.ingredients("part", row=content, sources=sources))
+    key = content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))
     found = _reusable(task, kind, key)
     if found:
         return found
@@ -64,10 +63,10 @@ def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: M
     return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), {}, **reason, **described))
 
 
-def _source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 of the files outside the store that a row is made from, by file name."""
+def _sources(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Name and SHA-256 of the files outside the store that a row is made from; the row itself says where they lie."""
     sources = getattr(task.science, "sources", None)
-    return {path.name: file_sha256(path) for path in sources(prepared, row)} if sources else {}
+    return [{"name": path.name, "sha256": file_sha256(path)} for path in sources(prepared, row)] if sources else []
 
 
 def outputs_product(task: StepTask, compute: Callable[[Mapping[str, Any]], Mapping[str, Any]], **more: Any) -> Product:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from gammaops.config import AnalysisConfig, parse_config, project_root
+from gammaops.errors import ConfigError, Problem
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
 from gammaops.steps.base import Scope
@@ -16,7 +18,8 @@ from gammaops.steps.base import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gammaops.plan import PlannedStep
+    from gammaops.errors import ConfigError, Problem
+from gammaops.plan import PlannedStep
 
 __all__ = ["REUSE", "Provenance", "Run", "begin"]
 
@@ -137,7 +140,13 @@ def begin(
     -------
     str
         Product path of the frozen ``config.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If the steps cannot be wired with these parameters, or a parameter cannot be meant; nothing is written then.
     """
+    _check(config, scope, reuse, steps)
     folder = RunFolder.new(store, config.name, name)
     request = {
         "analysis": config.name,
@@ -153,6 +162,35 @@ def begin(
     folder.create_json("request.json", request)
     folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
     return folder.uri_of("config.yaml")
+
+
+def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, ...]) -> None:
+    """Refuse a request that cannot be meant, before anything of it is written."""
+    names = [step.name for step in make_plan(config).steps]
+    problems = [
+        Problem("params", 0, 0, "steps", f"no step {name!r}", f"one of: {', '.join(names)}")
+        for name in steps
+        if name not in names
+    ]
+    if reuse not in REUSE:
+        problems.append(
+            Problem("params", 0, 0, "reuse", f"{reuse!r} is no way to reuse", f"one of: {', '.join(REUSE)}")
+        )
+    for night in scope.nights:
+        try:
+            date.fromisoformat(night)
+        except ValueError:
+            problems.append(Problem("params", 0, 0, "night", f"{night!r} is no date", "an evening such as 2004-12-04"))
+    if scope.nights and scope.longitude_deg is None:
+        expected = "dag.site in the config, or start and stop"
+        problems.append(Problem("params", 0, 0, "night", "the analysis names no site, so it has no nights", expected))
+    for key, text in (("start", scope.start), ("stop", scope.stop)):
+        try:
+            datetime.fromisoformat(text or "2004-12-04")
+        except ValueError:
+            problems.append(Problem("params", 0, 0, key, f"{text!r} is no time", "ISO, such as 2004-12-04T18:00:00"))
+    if problems:
+        raise ConfigError(problems)
 
 
 @cache

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from gammaops.runner.run import Provenance, Run
     from gammaops.steps.base import Port
 
-__all__ = ["Cost", "StepTask"]
+__all__ = ["PART", "Cost", "StepTask", "measured"]
+
+PART = "part"
 
 
 @dataclass
@@ -100,7 +102,7 @@ class StepTask:
             "tag": self.step.spec.tag,
             "version": self.step.spec.version,
             "output": output,
-            "config": self._key_blocks(),
+            "config": self._key_blocks(*(self.step.spec.collect_reads if output == PART else ())),
             "files": dict(self.files),
             "inputs": {role: [product.digest for product in products] for role, products in self.inputs.items()},
             "packages": dict(science_versions()),
@@ -117,10 +119,7 @@ class StepTask:
             "config": self._key_blocks(),
             "files": dict(self.files),
             "inputs": {
-                role: [
-                    {"path": store.local(product.uri).relative_to(store.root).as_posix(), "digest": product.digest}
-                    for product in products
-                ]
+                role: [{"path": store.relative(product.uri), "digest": product.digest} for product in products]
                 for role, products in self.inputs.items()
             },
             "packages": dict(science_versions()),
@@ -133,13 +132,14 @@ class StepTask:
             **more,
         }
 
-    def _key_blocks(self) -> dict[str, Any]:
-        """The blocks that enter the key, without the paths of files and folders."""
+    def _key_blocks(self, *left_out: str) -> dict[str, Any]:
+        """The values that enter the key, without the paths of files and folders."""
         spec = self.step.spec
-        blocks = deepcopy({block: self.run.blocks(self.step).get(block) for block in spec.reads})
-        for dotted in (*spec.files, *spec.folders):
-            _put(blocks, dotted, None)
-        return blocks
+        given = self.run.blocks(self.step)
+        values = deepcopy({dotted: _get(given, dotted) for dotted in spec.reads})
+        for dotted in (*spec.files, *spec.folders, *left_out):
+            _put(values, dotted, None)
+        return values
 
 
 def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:

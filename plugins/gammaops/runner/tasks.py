@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import NoWorkFound, ProductMissing
 from gammaops.products import Member, content_key, rows_of, with_rows
-from gammaops.runner.failures import noting_failure
+from gammaops.runner.failures import COLLECT, PARTS, SPLIT, TASK, noting_failure
 from gammaops.runner.publishing import outputs_product, part_product, rows_product
 from gammaops.runner.science import read_rows
 from gammaops.runner.task import Cost, StepTask
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gammaops.products import Product
+    from gammaops.runner.failures import FailureNote
     from gammaops.runner.run import Provenance, Run
     from gammaops.steps.base import Fan
 
 __all__ = ["Outcome", "collect", "parts_by_label", "rows_at", "run_part", "run_task", "split"]
 
+log = logging.getLogger(__name__)
 MAX_MAPPED = 1024
 OUTCOMES = "outcomes"
 
@@ -46,7 +49,7 @@ def run_task(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Prov
     NoWorkFound, AlgorithmError, ProductError
         See `gammaops.errors`.
     """
-    with noting_failure(run, name, who):
+    with noting_failure(run, name, TASK, who):
         task = StepTask.load(run, name, inputs, who)
         return outputs_product(task, lambda out: task.science.run(task.prepared(), task.inputs, out)).uri
 
@@ -60,7 +63,7 @@ def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provena
         One path per mapped task, at most 1,024: the table's with the rows that the task takes. Where no row is to be
         taken, one path that names no row, so that the table is known to those who come after.
     """
-    with noting_failure(run, name, who):
+    with noting_failure(run, name, SPLIT, who):
         task = StepTask.load(run, name, inputs, who)
         table = task.science.split(task.prepared(), task.inputs, run.scope)
         uri = rows_product(task, _fan(task), table).uri
@@ -92,20 +95,44 @@ def run_part(run: Run, name: str, inputs: Mapping[str, Sequence[str]], fragment:
     OSError, AlgorithmError, ProductError
         For what is not the fault of the data.
     """
-    with noting_failure(run, name, who) as note:
-        task = StepTask.load(run, name, inputs, who)
-        fan = _fan(task)
+    with noting_failure(run, name, PARTS, who) as note:
         uri, indices = rows_of(fragment)
         rows = rows_at(run, uri)
         chosen = [rows[index] for index in indices if rows[index]["status"] == "selected"]
         note.labels = [row["label"] for row in chosen]
+        task = StepTask.load(run, name, inputs, who)
+        fan = _fan(task)
         if not chosen:
             return Outcome(_nothing(task, fan, uri).uri, f"no {fan.over}")
-        prepared = task.prepared()
-        products = [part_product(task, fan, prepared, row) for row in chosen]
+        products = _part_products(task, fan, chosen, note)
         if len(products) == 1:
-            return Outcome(products[0].uri, _label(note.labels[0], products[0]))
-        return _chunk_outcome(task, note.labels, products)
+            return Outcome(products[0].uri, _label(chosen[0]["label"], products[0]))
+        return _chunk_outcome(task, [row["label"] for row in chosen], products)
+
+
+def _part_products(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]], note: FailureNote) -> list[Product]:
+    """The products of these rows; one that fails lets the others be made before it fails the task.
+
+    Raises
+    ------
+    Exception
+        What the first row that failed raised.
+    """
+    prepared = task.prepared()
+    products: list[Product] = []
+    failed: dict[str, Exception] = {}
+    for row in rows:
+        try:
+            products.append(part_product(task, fan, prepared, row))
+        except Exception as error:
+            if len(rows) == 1:
+                raise
+            log.exception("%s failed", row["label"])
+            failed[row["label"]] = error
+    if failed:
+        note.labels = list(failed)
+        raise next(iter(failed.values()))
+    return products
 
 
 def _label(label: str, product: Product) -> str:
@@ -187,7 +214,7 @@ def collect(
     NoWorkFound
         If no part can be used.
     """
-    with noting_failure(run, name, who):
+    with noting_failure(run, name, COLLECT, who):
         task = StepTask.load(run, name, inputs, who)
         rows = rows_at(run, rows_of(fragments[0])[0])
         by_label = parts_by_label(run, parts)

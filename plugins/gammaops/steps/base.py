@@ -73,7 +73,9 @@ class StepSpec:
     schema : mapping
         Config blocks that this step type defines, each a Cerberus schema of its keys.
     reads : tuple of str
-        Config blocks that the output depends on; they enter the product's key.
+        Config blocks, or dotted keys, that the output depends on; they enter the product's key.
+    collect_reads : tuple of str
+        Dotted keys of those blocks that only the collecting depends on; they enter no key of a part.
     consumes : mapping of str to Port
         Roles of the inputs.
     produces : mapping of str to Output
@@ -97,6 +99,7 @@ class StepSpec:
     version: int
     schema: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reads: tuple[str, ...] = ()
+    collect_reads: tuple[str, ...] = ()
     consumes: Mapping[str, Port] = field(default_factory=dict)
     produces: Mapping[str, Output] = field(default_factory=dict)
     files: tuple[str, ...] = ()

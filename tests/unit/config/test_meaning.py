@@ -176,7 +176,7 @@ def test_without_dag_there_is_none(original: str):
 
 
 @pytest.mark.parametrize(
-    "schedule", ["0 12 * * *", "*/10 8-18 * jan-mar mon,wed", "@daily", "{product: crab/datasets}", "null"]
+    "schedule", ["0 12 * * *", "30 8 */2 jan-mar mon,wed", "@daily", "{product: crab/datasets}", "null"]
 )
 def test_schedules_that_are_accepted(crab: str, schedule: str):
     config = parse_config(
@@ -188,6 +188,27 @@ def test_schedules_that_are_accepted(crab: str, schedule: str):
         "c",
     )
     assert config.dag is not None
+
+
+def _with_dag(text: str, dag: str) -> str:
+    return re.sub(r"^dag:\n(?: +.*\n)*", f"dag: {dag}\n", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("schedule", ["@hourly", "*/10 8-18 * jan-mar mon,wed", "0 8,20 * * *", "0-30 12 * * *"])
+@pytest.mark.parametrize("takes", ["night", "cumulative"])
+def test_nights_cannot_be_taken_more_often_than_once_a_day(crab: str, schedule: str, takes: str):
+    dag = f"{{site: hess, start: 2004-12-01, schedule: '{schedule}', observations: %s}}"
+    with pytest.raises(ConfigError, match=f"dag.schedule: .* more often than once a day and observations is {takes}"):
+        parse_config(_with_dag(crab, dag % takes), "crab", "c")
+    assert parse_config(_with_dag(crab, dag % "all"), "crab", "c").dag is not None
+
+
+def test_what_a_product_starts_needs_a_site_unless_it_takes_everything(crab: str):
+    dag = "{schedule: {product: crab/datasets}, observations: %s}"
+    for takes in ("night", "cumulative"):
+        with pytest.raises(ConfigError, match=rf"dag\.site: not given: schedule is product crab/datasets.* {takes}"):
+            parse_config(_with_dag(crab, dag % takes), "crab", "c")
+    assert parse_config(_with_dag(crab, dag % "all"), "crab", "c").site is None
 
 
 @pytest.mark.parametrize("name", ["Crab", "a b", "-crab", "", "x" * 81, "crab.yml", "é"])

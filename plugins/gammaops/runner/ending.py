@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gammaops.ledger import LedgerRow, StepOutcome, Verdict, judge, merged, step_outcomes
-from gammaops.products import RunFolder, rows_of
-from gammaops.runner.failures import NO_WORK, failure_notes
+from gammaops.products import RunFolder
+from gammaops.runner.failures import PARTS, failure_notes
+from gammaops.runner.left import Left, step_state
 from gammaops.runner.science import render_report
 from gammaops.runner.scope import scope_in_words
-from gammaops.runner.tasks import parts_by_label, rows_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
 
-__all__ = ["TaskResults", "finish", "verdict"]
+__all__ = ["finish", "verdict"]
 
-TaskResults = "Mapping[str, Mapping[str, Any]]"
+NO_REPORT = "the report could not be written; see the log of the task report"
 DEFAULT_MAX_QUARANTINED = "20 %"
 
 
@@ -42,8 +43,16 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
         Path of the report.
     """
     record, products = _record(run, tasks)
-    folder = _write_record(run.folder, record)
-    page = render_report({**record, "provenance": {**record["provenance"], "reported_by": asdict(who)}}, products)
+    folder = _place(run.folder, record)
+    record = {**record, "run": folder.relative, "version": folder.path.name}
+    asked = {**record, "provenance": {**record["provenance"], "reported_by": asdict(who)}}
+    try:
+        page = render_report(asked, products)
+    except Exception:
+        red, _ = _record(run, tasks, [NO_REPORT])
+        _write_record(_place(run.folder, red), red)
+        raise
+    _write_record(folder, record)
     if not (folder.path / "report.html").exists():
         folder.create("report.html", page.encode())
     return folder.uri_of("report.html")
@@ -62,46 +71,50 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
     """
     if report:
         folder = RunFolder.of(run.store, report)
-        judged = Verdict(**folder.read_json("run.json")["verdict"])
     else:
-        record, _ = _record(run, tasks)
-        folder = _write_record(run.folder, record)
-        line = f"{record['verdict']['line']} RED: the report could not be written; see the log of the task report"
-        judged = Verdict(line, ok=False)
+        record, _ = _record(run, tasks, [NO_REPORT])
+        folder = _place(run.folder, record)
+        _write_record(folder, record)
     folder.point_latest()
-    return judged
+    return Verdict(**folder.read_json("run.json")["verdict"])
 
 
-def _write_record(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
-    """Write the record; where this version has another one already (tasks were cleared), into the next version."""
-    try:
+def _place(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
+    """The version that a record belongs into: this one; the next, where tasks were cleared after its end."""
+    if not (folder.path / "run.json").exists():
+        return folder
+    same = {"run": "", "version": ""}
+    if {**folder.read_json("run.json"), **same} == {**record, **same}:
+        return folder
+    return _place(folder.successor(), record)
+
+
+def _write_record(folder: RunFolder, record: Mapping[str, Any]) -> None:
+    """Write the record into the place that it has, once."""
+    with suppress(FileExistsError):
         folder.create_json("run.json", {**record, "run": folder.relative, "version": folder.path.name})
-    except FileExistsError:
-        written = folder.read_json("run.json")
-        if {**written, "run": "", "version": ""} == {**record, "run": "", "version": ""}:
-            return folder
-        return _write_record(folder.successor(), record)
-    return folder
 
 
-def _record(run: Run, tasks: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Product]]:
-    """The record of a run, and its products by name."""
+def _record(
+    run: Run, tasks: Mapping[str, Mapping[str, Any]], problems: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Product]]:
+    """The record of a run, red for each of these problems, and its products by name."""
     outcomes: list[StepOutcome] = []
     products: dict[str, Product] = {}
     steps: list[dict[str, Any]] = []
     states: dict[str, str] = {}
     for step in run.plan.steps:
         results = tasks.get(step.name, {})
-        parts = parts_by_label(run, results.get("parts") or ())
-        rows = rows_at(run, rows_of(results["fragments"][0])[0]) if results.get("fragments") else ()
+        left = Left.of(run, step, results)
+        made, parts = left.products, left.parts
         if step.spec.observations:
-            outcomes += _outcomes(run, step, rows, parts)
-        made = _products(run, step, results.get("product"))
-        states[step.name], reason = _step_state(run, step, made, rows, parts, states)
+            outcomes += _outcomes(run, step, left.rows, parts)
+        states[step.name], reason = step_state(run, step, left, states)
         products.update(made)
         steps.append(_step_record(run, step, states[step.name], reason, made, parts))
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
+    lost += problems
     judged = _judge(run, ledger, lost)
     record = {
         "analysis": run.config.name,
@@ -136,7 +149,7 @@ def _outcomes(
 ) -> list[StepOutcome]:
     made = {int(row["obs_id"]): _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
     notes = [(label, note) for note in failure_notes(run, step.name) for label in note["labels"]]
-    reasons = {label: f"{note['class']}: {note['reason']}" for label, note in notes}
+    reasons = {label: f"{note['class']}: {note['reason']}" for label, note in notes if note["role"] == PARTS}
     failures = {int(row["obs_id"]): reasons[row["label"]] for row in rows if row["label"] in reasons}
     archive = str(run.blocks(step).get("observations", {}).get("datastore") or "")
     return step_outcomes(step.name, archive, rows, made, failures)
@@ -144,7 +157,7 @@ def _outcomes(
 
 def _outcome(run: Run, part: Product) -> dict[str, str]:
     """A part as a row of the ledger; `done` if this run made it, `reused` if it was there."""
-    path = run.store.local(part.uri).relative_to(run.store.root).as_posix()
+    path = run.store.relative(part.uri)
     if part.status != "ok":
         return {
             "state": part.status,
@@ -154,47 +167,6 @@ def _outcome(run: Run, part: Product) -> dict[str, str]:
         }
     ours = part.sidecar["run"] == run.folder.relative or run.request["reuse"] == "rebuild"
     return {"state": "done" if ours else "reused", "path": path}
-
-
-def _products(run: Run, step: PlannedStep, path: str | None) -> dict[str, Product]:
-    """A step's products by their names in the config."""
-    if not path:
-        return {}
-    product = run.store.open(path)
-    if product.kind != "outputs":
-        return {step.products[output]: product for output in step.spec.produces}
-    return {step.products[member.row["name"]]: member for member in product.members}
-
-
-def _step_state(
-    run: Run,
-    step: PlannedStep,
-    made: Mapping[str, Product],
-    rows: Sequence[Mapping[str, Any]],
-    parts: Mapping[str, Product],
-    states: Mapping[str, str],
-) -> tuple[str, str]:
-    """``ok``, ``no_work`` (a good reason not to have a product) or ``failed``, and why."""
-    if made:
-        lost = [row["label"] for row in rows if row["status"] == "selected" and row["label"] not in parts]
-        if lost and not step.spec.observations:
-            return "failed", f"no outcome for {', '.join(lost)}; clear these tasks"
-        bad = [
-            f"{part.sidecar['item']['label']}: {part.sidecar['reason']}"
-            for part in parts.values()
-            if part.status != "ok"
-        ]
-        return "ok", "" if step.spec.observations else "; ".join(bad)
-    notes = failure_notes(run, step.name)
-    for upstream in step.upstream:
-        if states[upstream] != "ok" and not notes:
-            return states[upstream], f"the step {upstream!r} made no product"
-    if not notes:
-        return "failed", "its task ended without a product and without a word; see the task's log"
-    last = notes[-1]
-    if last["class"] == NO_WORK:
-        return "no_work", last["reason"]
-    return "failed", f"{last['class']}: {last['reason']}"
 
 
 def _step_record(
@@ -215,7 +187,7 @@ def _step_record(
             {
                 "name": name,
                 "kind": product.kind,
-                "path": run.store.local(product.uri).relative_to(run.store.root).as_posix(),
+                "path": run.store.relative(product.uri),
                 "digest": product.digest,
                 "metrics": dict(product.metrics),
                 "made_by": product.sidecar["run"],

@@ -1,0 +1,106 @@
+"""What the tasks of a step have left behind, and what that makes of the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gammaops.errors import ProductError
+from gammaops.products import rows_of
+from gammaops.runner.failures import PARTS, SPLIT, failure_notes
+from gammaops.runner.tasks import parts_by_label, rows_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gammaops.plan import PlannedStep
+    from gammaops.products import Product
+    from gammaops.runner.run import Run
+
+__all__ = ["Left", "step_state"]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What the tasks of a step left: table rows, parts by label, products by name, and what of it is damaged.
+
+    `listed` says whether there is a table at all; it may have no row.
+    """
+
+    listed: bool
+    rows: Sequence[Mapping[str, Any]]
+    parts: Mapping[str, Product]
+    products: Mapping[str, Product]
+    damaged: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Run, step: PlannedStep, results: Mapping[str, Any]) -> Left:
+        """Open what the tasks returned; what cannot be read is damaged, and nothing else is lost with it."""
+        damaged: list[str] = []
+
+        def opened(read: Callable[[str], Any], path: str, nothing: Any) -> Any:
+            try:
+                return read(path)
+            except ProductError as error:
+                damaged.append(str(error))
+                return nothing
+
+        fragments, product = results.get("fragments"), results.get("product")
+        rows = opened(lambda path: rows_at(run, rows_of(path)[0]), fragments[0], ()) if fragments else ()
+        parts: dict[str, Product] = {}
+        for path in results.get("parts") or ():
+            parts |= opened(lambda path: parts_by_label(run, [path]), path, {})
+        products = opened(lambda path: _products(run, step, path), product, {}) if product else {}
+        return cls(bool(fragments), rows, parts, products, tuple(damaged))
+
+    @property
+    def lost(self) -> list[str]:
+        """Labels of the rows that were to be made and have no outcome."""
+        return [row["label"] for row in self.rows if row["status"] == "selected" and row["label"] not in self.parts]
+
+
+def _products(run: Run, step: PlannedStep, path: str) -> dict[str, Product]:
+    """A step's products by their names in the config."""
+    product = run.store.open(path)
+    if product.kind != "outputs":
+        return {step.products[output]: product for output in step.spec.produces}
+    return {step.products[member.row["name"]]: member for member in product.members}
+
+
+def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str]) -> tuple[str, str]:
+    """``ok``, ``no_work`` (a good reason not to have a product) or ``failed``, and why."""
+    notes = [note for note in failure_notes(run, step.name) if _still_counts(note, left)]
+    errors = [f"{note['class']}: {note['reason']}" for note in notes if not note["no_work"]]
+    if left.damaged:
+        return "failed", "; ".join(left.damaged)
+    if left.lost and not step.spec.observations:
+        why = errors[-1] if errors else "the tasks ended without a word"
+        return "failed", f"no outcome for {', '.join(left.lost)} ({why}); clear these tasks"
+    if left.products:
+        return "ok", "" if step.spec.observations else _left_out(left)
+    if errors:
+        return "failed", errors[-1]
+    if notes:
+        return "no_work", "; ".join(
+            filter(None, [notes[-1]["reason"], "" if step.spec.observations else _left_out(left)])
+        )
+    for upstream in step.upstream:
+        if states[upstream] != "ok":
+            return states[upstream], f"the step {upstream!r} made no product"
+    return "failed", "its task ended without a product and without a word; see the task's log"
+
+
+def _still_counts(note: Mapping[str, Any], left: Left) -> bool:
+    """Whether the task of a note has not succeeded in a later try."""
+    if note["role"] == SPLIT:
+        return not left.listed
+    if note["role"] == PARTS:
+        return any(label in left.lost for label in note["labels"])
+    return not left.products
+
+
+def _left_out(left: Left) -> str:
+    """Rows that are not in the product, and why."""
+    refused = [f"{row['label']}: {row['reason']}" for row in left.rows if row["status"] != "selected"]
+    bad = [f"{label}: {part.sidecar['reason']}" for label, part in left.parts.items() if part.status != "ok"]
+    return "; ".join(refused + bad)
