@@ -115,6 +115,16 @@ def test_observations_named_by_the_run_are_expected_whatever_the_config_selects(
     }
 
 
+def test_observations_named_by_a_run_of_a_night_are_those_of_the_night(four):
+    night = Scope(obs_ids=(1, 3, 99), nights=("2006-07-29",), longitude_deg=HESS)
+    assert states(table_of(four, night)) == {1: ("selected", ""), 99: ("missing", "unknown-id")}
+
+
+def test_observations_named_by_a_run_of_an_interval_are_those_of_the_interval(four):
+    late = Scope(obs_ids=(1, 2, 4), start="2006-07-29T20:00:00", stop="2006-07-30T00:00:00")
+    assert states(table_of(four, late)) == {4: ("selected", "")}
+
+
 def test_ids_of_the_config_that_the_archive_lacks_are_missing_but_belong_to_no_night(four):
     assert states(table_of(four, obs_ids=[1, 7])) == {1: ("selected", ""), 7: ("missing", "unknown-id")}
     night = Scope(nights=("2006-07-29",), longitude_deg=HESS)
@@ -124,6 +134,29 @@ def test_ids_of_the_config_that_the_archive_lacks_are_missing_but_belong_to_no_n
 def test_ids_may_stand_in_a_file(four):
     (four / "runs.txt").write_text("# the good ones\n4\n2  # late\n\n")
     assert list(table_of(four, obs_file=str(four / "runs.txt"))["obs_id"]) == [2, 4]
+
+
+@pytest.mark.parametrize("line", ["23,526", "-4", "run 4", "4 2", "4.0", "1_000"])
+def test_line_of_the_file_that_is_no_id_is_refused_with_its_number(four, line):
+    (four / "runs.txt").write_text(f"# the good ones\n4\n{line}\n")
+    with pytest.raises(ConfigError, match=rf"runs\.txt:3:1: observations\.obs_file: '{line}' is not an observation"):
+        table_of(four, obs_file=str(four / "runs.txt"))
+
+
+def test_every_bad_line_of_the_file_is_listed(four):
+    (four / "runs.txt").write_text("one\n2\nthree\n")
+    with pytest.raises(ConfigError) as caught:
+        table_of(four, obs_file=str(four / "runs.txt"))
+    assert [problem.line for problem in caught.value.problems] == [1, 3]
+
+
+@pytest.mark.parametrize("content", ["", "# none yet\n\n"])
+def test_list_without_observations_does_not_mean_all(four, content):
+    (four / "runs.txt").write_text(content)
+    with pytest.raises(ConfigError, match=r"observations\.obs_file: lists no observation"):
+        table_of(four, obs_file=str(four / "runs.txt"))
+    with pytest.raises(ConfigError, match=r"observations\.obs_ids: lists no observation"):
+        table_of(four, obs_ids=[])
 
 
 def test_cone_takes_what_points_into_it(four):
@@ -152,6 +185,51 @@ def test_absent_file_is_missing_until_it_comes(four):
     assert states(table_of(four))[2] == ("missing", "absent")
     (four / "data" / "2.fits").touch()
     assert states(table_of(four))[2] == ("selected", "")
+
+
+def rename(folder, obs_id, file_dir, file_name):
+    """Let the HDU index say that the observation's HDUs are in this file."""
+    table = Table.read(folder / "hdu-index.fits.gz")
+    names = {name: table[name].astype("U80") for name in ("FILE_DIR", "FILE_NAME")}
+    for name, value in zip(names, (file_dir, file_name), strict=True):
+        names[name][table["OBS_ID"] == obs_id] = value
+        table[name] = names[name]
+    table.write(folder / "hdu-index.fits.gz", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("file_dir", "file_name"), [("..", "2.fits"), ("data", "../../2.fits"), ("", ".."), ("", "{}")]
+)
+def test_file_outside_the_archive_is_quarantined_though_it_exists(tmp_path, file_dir, file_name):
+    folder = write_archive(tmp_path / "archive", [(1, 0), (2, 5000)])
+    (tmp_path / "2.fits").touch()
+    rename(folder, 2, file_dir, file_name.format(tmp_path / "2.fits"))
+    assert states(table_of(folder)) == {1: ("selected", ""), 2: ("quarantined", "path-outside-archive")}
+
+
+def test_absolute_file_is_outside_whatever_its_folder_and_absolute_folder_too(tmp_path):
+    folder = write_archive(tmp_path / "archive", [(1, 0), (2, 5000)])
+    rename(folder, 1, "data", str(folder / "data" / "1.fits"))
+    rename(folder, 2, str(folder / "data"), "2.fits")
+    assert set(states(table_of(folder)).values()) == {("quarantined", "path-outside-archive")}
+
+
+def test_link_counts_by_where_it_leads(tmp_path):
+    folder = write_archive(tmp_path / "archive", [(1, 0), (2, 5000)])
+    for name in ("1.fits", "2.fits"):
+        (folder / "data" / name).unlink()
+    (folder / "other.fits").touch()
+    (tmp_path / "2.fits").touch()
+    (folder / "data" / "1.fits").symlink_to(folder / "other.fits")
+    (folder / "data" / "2.fits").symlink_to(tmp_path / "2.fits")
+    assert states(table_of(folder)) == {1: ("selected", ""), 2: ("quarantined", "path-outside-archive")}
+
+
+def test_folder_that_leads_outside_is_outside(tmp_path):
+    folder = write_archive(tmp_path / "archive", [(1, 0)])
+    (folder / "data").rename(tmp_path / "data")
+    (folder / "data").symlink_to(tmp_path / "data")
+    assert states(table_of(folder)) == {1: ("quarantined", "path-outside-archive")}
 
 
 def test_id_listed_twice_is_one_quarantined_row(tmp_path):

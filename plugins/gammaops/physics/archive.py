@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from gammaops.errors import ProductError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Archive", "as_text"]
+__all__ = ["Archive", "as_text", "is_plain", "lies_within"]
 
 OBS_INDEX = "obs-index.fits.gz"
 HDU_INDEX = "hdu-index.fits.gz"
@@ -90,7 +91,7 @@ class Archive:
             entry = {
                 "type": row["HDU_TYPE"].lower(),
                 "hdu_class": row["HDU_CLASS"].lower(),
-                "file": "/".join(part for part in (row["FILE_DIR"], row["FILE_NAME"]) if part not in ("", ".", None)),
+                "file": _joined(row["FILE_DIR"], row["FILE_NAME"]),
                 "hdu": row["HDU_NAME"],
                 "size": int(row.get("SIZE") or 0),
             }
@@ -98,9 +99,27 @@ class Archive:
         return rows
 
 
+def is_plain(name: str) -> bool:
+    """Whether a file name of the index is relative and never goes up; says nothing of links."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name
+
+
+def lies_within(folder: Path, name: str) -> bool:
+    """Whether the file that the index of the archive in `folder` names lies in there, links followed."""
+    return is_plain(name) and (folder / name).resolve().is_relative_to(folder.resolve())
+
+
 def as_text(value: object) -> str:
     """JSON text with one spelling."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _joined(folder: str, name: str) -> str:
+    """File relative to the archive; an absolute name stays absolute, as it would for whoever opens it."""
+    if name.startswith("/"):
+        return name
+    return "/".join(part for part in (folder, name) if part not in ("", "."))
 
 
 def _read(folder: Path, name: str, columns: tuple[str, ...]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from astropy.time import Time
 
 from gammaops.errors import ConfigError, Problem
 from gammaops.nights import night_of
-from gammaops.physics.archive import Archive, as_text
+from gammaops.physics.archive import Archive, as_text, is_plain, lies_within
 from gammaops.physics.geometry import sky_coord
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     selection : mapping
         The config's block ``observations``.
     scope : Scope
-        What the run takes. Observations that it names are expected whatever the config selects.
+        What the run takes. Observations that it names are expected whatever the config selects, but of those only the
+        ones of its nights and times where it gives such too.
     needed : frozenset of str
         Types of HDU that the reduction uses, beside those that ``required_irf`` asks for.
 
@@ -67,6 +69,11 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     `astropy.table.Table`
         The compulsory columns of a table of rows, ``obs_id``, ``night``, ``tstart`` (ISO, UTC), and as JSON text the
         rows of the observation index (``index``) and of the HDU index (``hdus``). Files are relative to the archive.
+
+    Raises
+    ------
+    ConfigError
+        If the config's list of observations is empty or has something else in it, or nights lack a site.
     """
     expected, unknown = _expected(archive, selection, scope)
     first_of: dict[int, int] = {}
@@ -77,15 +84,16 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
         times[obs_id] = times.get(obs_id, 0) + 1
     nights = dict(zip(first_of.values(), _nights(archive, list(first_of.values()), scope), strict=True))
     required = ALWAYS_NEEDED | needed | set(selection["required_irf"] or ())
-    known = _FileNames(archive.folder)
+    files = _Files(archive.folder)
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
     for obs_id, index in first_of.items():
         hdus = archive.hdu_rows.get(obs_id, [])
         state = (
             _duplicate(times[obs_id], hdus)
+            or _outside(hdus, files)
             or _cut(archive.index_rows[index], selection["quality"], archive.observations)
             or _lacking(hdus, required)
-            or _absent(hdus, known)
+            or _absent(hdus, files)
             or _State()
         )
         rows[obs_id] = _row(archive, index, nights[index], hdus, state)
@@ -98,12 +106,13 @@ def _expected(archive: Archive, selection: Mapping[str, Any], scope: Scope) -> t
     ids = archive.obs_ids
     if scope.obs_ids:
         named = np.isin(ids, scope.obs_ids)
-        return np.flatnonzero(named).tolist(), set(scope.obs_ids) - set(ids[named].tolist())
+        return np.flatnonzero(named & _in_scope(archive, scope)).tolist(), set(scope.obs_ids) - set(ids[named].tolist())
     mask = (
         _in_scope(archive, scope) & _in_cone(archive, selection["obs_cone"]) & _in_time(archive, selection["obs_time"])
     )
     unknown: set[int] = set()
-    if wanted := _configured_ids(selection):
+    wanted = _configured_ids(selection)
+    if wanted is not None:
         mask &= np.isin(ids, wanted)
         # An id that the archive does not have belongs to no night, so only a run without one can miss it.
         if not (scope.nights or scope.start or scope.stop):
@@ -111,14 +120,33 @@ def _expected(archive: Archive, selection: Mapping[str, Any], scope: Scope) -> t
     return np.flatnonzero(mask).tolist(), unknown
 
 
-def _configured_ids(selection: Mapping[str, Any]) -> list[int]:
-    if selection["obs_ids"]:
-        return [int(obs_id) for obs_id in selection["obs_ids"]]
-    if selection["obs_file"]:
-        lines = Path(selection["obs_file"]).read_text(encoding="utf-8").splitlines()
-        words = [line.split("#")[0].split() for line in lines]
-        return [int(word[0]) for word in words if word and word[0].isdigit()]
-    return []
+def _configured_ids(selection: Mapping[str, Any]) -> list[int] | None:
+    """Observations that the config lists; None if it has no list."""
+    if selection["obs_ids"] is not None:
+        key, source, ids = "observations.obs_ids", "config", [int(obs_id) for obs_id in selection["obs_ids"]]
+    elif selection["obs_file"]:
+        key, source = "observations.obs_file", selection["obs_file"]
+        ids = _ids_in(Path(source), key)
+    else:
+        return None
+    if not ids:
+        raise ConfigError([Problem(source, 0, 0, key, "lists no observation", "at least one obs_id")])
+    return ids
+
+
+def _ids_in(path: Path, key: str) -> list[int]:
+    """One obs_id per line; what follows ``#`` is a comment."""
+    # A file that is no text has lines that are no numbers either, and is refused for them.
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    words = [(number, line.split("#")[0].strip()) for number, line in enumerate(lines, start=1)]
+    problems = [
+        Problem(str(path), number, 1, key, f"{word[:40]!r} is not an observation", "one obs_id per line")
+        for number, word in words
+        if word and not (word.isascii() and word.isdigit())
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return [int(word) for _, word in words if word]
 
 
 def _in_scope(archive: Archive, scope: Scope) -> np.ndarray:
@@ -206,23 +234,46 @@ def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[s
     return None
 
 
-def _absent(hdus: Sequence[Mapping[str, Any]], known: _FileNames) -> _State | None:
-    absent = sorted({hdu["file"] for hdu in hdus if hdu["file"] not in known})
+def _outside(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
+    outside = sorted({hdu["file"] for hdu in hdus if files.state(hdu["file"]) == "outside"})
+    if outside:
+        reason = f"the HDU index names {', '.join(outside)}, which is not in the archive's folder; it is never opened"
+        return _State("quarantined", "path-outside-archive", reason)
+    return None
+
+
+def _absent(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
+    absent = sorted({hdu["file"] for hdu in hdus if files.state(hdu["file"]) == "absent"})
     if absent:
         return _State("missing", "absent", f"{', '.join(absent)} is in the index but not in the archive")
     return None
 
 
-class _FileNames:
-    """The files of the archive, each folder listed once."""
+class _Files:
+    """The files of the archive; each folder is listed once, and only links are followed one by one."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: dict[Path, frozenset[str]] = {}
+        self._folders: dict[str, Mapping[str, bool] | None] = {}
 
-    def __contains__(self, name: str) -> bool:
-        path = self._root / name
-        if path.parent not in self._folders:
-            names = (entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else ()
-            self._folders[path.parent] = frozenset(names)
-        return path.name in self._folders[path.parent]
+    def state(self, name: str) -> str:
+        """Whether the file is ``present``, ``absent``, or ``outside`` the archive."""
+        if not is_plain(name):
+            return "outside"
+        folder, _, file = name.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = self._links(folder)
+        links = self._folders[folder]
+        if links is None or (links.get(file) and not lies_within(self._root, name)):
+            return "outside"
+        return "present" if file in links else "absent"
+
+    def _links(self, folder: str) -> Mapping[str, bool] | None:
+        """For each file of the folder whether it is a link; None for a folder outside the archive."""
+        if not lies_within(self._root, folder):
+            return None
+        path = self._root / folder
+        if not path.is_dir():
+            return {}
+        with os.scandir(path) as entries:
+            return {entry.name: entry.is_symlink() for entry in entries if not entry.is_dir()}
