@@ -135,6 +135,63 @@ def test_other_observation_in_the_file_is_found(archive, rows):
         read_observation(archive, 2, rows, IRFS, {})
 
 
+@pytest.mark.parametrize("value", ["unknown", ""])
+def test_number_of_the_observation_that_is_none_is_unreadable(unpacked, value):
+    folder, rows = unpacked
+
+    def spoil(hdus):
+        hdus["EVENTS"].header["OBS_ID"] = value
+
+    edit(folder, spoil)
+    with pytest.raises(DataError, match=r"unreadable: obs\.fits does not follow GADF"):
+        read_observation(folder, 1, rows, IRFS, {})
+
+
+def test_number_of_the_observation_is_not_rounded(unpacked):
+    folder, rows = unpacked
+
+    def spoil(hdus):
+        hdus["EVENTS"].header["OBS_ID"] = 1.5
+
+    edit(folder, spoil)
+    with pytest.raises(DataError, match=r"wrong-obs-id: .* holds OBS_ID 1\.5"):
+        read_observation(folder, 1, rows, IRFS, {})
+
+
+@pytest.mark.parametrize(("name", "index"), [("EVENTS", {"EVENT_COUNT": 5}), ("GTI", {}), ("AEFF", {})])
+def test_hdu_that_is_no_table_is_unreadable(unpacked, name, index):
+    folder, rows = unpacked
+
+    def spoil(hdus):
+        hdus[name] = fits.ImageHDU(name=name)
+
+    edit(folder, spoil)
+    rows = [replace(row, size=0) for row in rows]
+    with pytest.raises(DataError, match="unreadable"):
+        read_observation(folder, 1, rows, IRFS, index)
+
+
+@pytest.mark.parametrize("card", [b"NAXIS1  = ", b"BITPIX  = ", b"NAXIS   = "])
+@pytest.mark.parametrize("value", [b"'abc'", b"-5", b"99"])
+def test_broken_card_of_the_events_quarantines(unpacked, content, card, value):
+    folder, rows = unpacked
+    start = content.index(card, content.index(b"XTENSION"))
+    broken = content[:start] + (card + value).ljust(80) + content[start + 80 :]
+    (folder / "obs.fits").write_bytes(broken)
+    with pytest.raises(DataError, match=r"unreadable|truncated|missing-hdu|wrong-size"):
+        read_observation(folder, 1, rows, IRFS, {})
+
+
+@pytest.mark.parametrize("name", ["../obs.fits", "{}/obs.fits", "link.fits"])
+def test_file_outside_the_archive_is_never_opened(unpacked, name):
+    folder, rows = unpacked
+    archive = folder / "archive"
+    archive.mkdir()
+    (archive / "link.fits").symlink_to(folder / "obs.fits")
+    with pytest.raises(DataError, match="path-outside-archive"):
+        read_observation(archive, 1, [replace(row, file=name.format(folder)) for row in rows], IRFS, {})
+
+
 def test_response_that_the_index_does_not_list_is_named(archive, rows):
     with pytest.raises(DataError, match=r"missing-irf: .*edisp"):
         read_observation(archive, 1, [row for row in rows if row.type != "edisp"], IRFS, {})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import filecmp
+import json
+import re
+import shutil
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from gammapy.data import DataStore
 from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset
 from gammapy.makers import (
@@ -152,6 +156,33 @@ def test_observation_far_from_the_map_is_quarantined_as_such(driver, archive, tm
         driver.run_fan("data-reduction", config, tmp_path)
 
 
+def test_observation_that_gammapy_refuses_is_quarantined_with_its_words(driver, archive, tmp_path):
+    folder = tmp_path / "archive"
+    shutil.copytree(archive, folder)
+    config = driver.spectrum_config(folder)
+    science = load_science("data-reduction")
+    row = science.split(science.prepare(config), {}, driver.Scope(obs_ids=(1,)))[0]
+    (path,) = science.sources(science.prepare(config), row)
+    with fits.open(path, memmap=False) as hdus:
+        hdus["AEFF"].header[f"TUNIT{hdus['AEFF'].columns.names.index('EFFAREA') + 1}"] = "GeV"
+        hdus.writeto(path, overwrite=True)
+    _, rows, metrics = driver.run_fan("data-reduction", config, tmp_path)
+    assert [(row["status"], row["reason_class"]) for row in rows] == [
+        ("quarantined", "not-reducible"),
+        ("selected", ""),
+    ]
+    assert re.match(r"gammapy cannot reduce observation 1: UnitConversionError: .*GeV", rows[0]["reason"])
+    assert metrics["observations"] == 1
+
+
+def test_exclusion_mask_that_is_none_is_no_observations_fault(driver, archive, tmp_path):
+    path = tmp_path / "mask.fits"
+    path.write_text("no mask")
+    config = driver.spectrum_config(archive, background={"method": "reflected", "exclusion": str(path)})
+    with pytest.raises(OSError, match="FITS"):
+        driver.run_fan("data-reduction", config, tmp_path)
+
+
 BAD = {
     2: ("nan-irf", "quarantined", "irf-not-finite"),
     3: ("missing-irf", "quarantined", "missing-irf"),
@@ -194,6 +225,15 @@ def test_sources_are_the_files_of_the_observation(driver, archive):
     (path,) = science.sources(prepared, row)
     assert path.is_file()
     assert path.is_relative_to(archive)
+
+
+def test_file_outside_the_archive_is_no_source(driver, archive):
+    science = load_science("data-reduction")
+    prepared = science.prepare(driver.spectrum_config(archive))
+    row = dict(science.split(prepared, {}, driver.Scope(obs_ids=(2,)))[0])
+    (hdu, *_) = json.loads(row["hdus"])
+    row["hdus"] = json.dumps([{**hdu, "file": "../secret.fits"}])
+    assert science.sources(prepared, row) == []
 
 
 def test_no_row_names_a_folder_of_this_machine(driver, archive):

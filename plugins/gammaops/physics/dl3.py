@@ -21,6 +21,7 @@ from gammapy.data.io import EventListReader
 from gammapy.irf import IRF_REGISTRY
 
 from gammaops.errors import DataError
+from gammaops.physics.archive import lies_within
 from gammaops.physics.fits_structure import Span, StructureError, walk
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["HduRow", "hdu_rows", "read_observation"]
 
 IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+# What astropy and gammapy raise on headers and tables that are not what GADF says.
+NOT_GADF = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, fits.VerifyError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def read_observation(
     ------
     DataError
         If it is damaged or incomplete: ``truncated``, ``unreadable``, ``wrong-size``, ``missing-irf``, ``missing-hdu``,
-        ``irf-not-finite``, ``empty-gti``, ``wrong-obs-id`` or ``wrong-event-count``.
+        ``irf-not-finite``, ``empty-gti``, ``wrong-obs-id``, ``wrong-event-count`` or ``path-outside-archive``.
     FileNotFoundError
         If a file is absent, which may be mended by waiting.
     """
@@ -94,8 +97,12 @@ def read_observation(
     wanted = {"events", "gti", *needed}
     _require(by_type, wanted)
     hdus = _open_hdus(folder, {name: by_type[name] for name in by_type if name in wanted})
-    _check_events(hdus["events"], obs_id, index)
-    return _observation(obs_id, hdus)
+    try:
+        _check_events(hdus["events"], obs_id, index)
+        return _observation(obs_id, hdus)
+    except NOT_GADF as error:
+        files = ", ".join(sorted({hdu.row.file for hdu in hdus.values()}))
+        raise DataError("unreadable", f"{files} does not follow GADF: {error}") from error
 
 
 def _require(by_type: Mapping[str, HduRow], wanted: Collection[str]) -> None:
@@ -122,6 +129,8 @@ def _open_hdus(folder: Path, by_type: Mapping[str, HduRow]) -> dict[str, _Hdu]:
 
 
 def _open_file(folder: Path, name: str) -> tuple[fits.HDUList, tuple[Span, ...]]:
+    if not lies_within(folder, name):
+        raise DataError("path-outside-archive", f"{name} is not in the archive's folder and is not opened")
     content = (folder / name).read_bytes()
     try:
         if name.endswith(".gz"):
@@ -131,7 +140,20 @@ def _open_file(folder: Path, name: str) -> tuple[fits.HDUList, tuple[Span, ...]]
         raise DataError("truncated", f"{name}: {error}") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError("unreadable", f"{name} is damaged: {error}") from error
-    return fits.HDUList.fromstring(content), spans
+    return _parse(content, name, len(spans)), spans
+
+
+def _parse(content: bytes, name: str, expected: int) -> fits.HDUList:
+    """The file's HDUs, every header read."""
+    try:
+        hdus = fits.HDUList.fromstring(content)
+        found = len(hdus)
+    # Nothing is read from the disk here: an OSError is astropy's word for content that is no FITS.
+    except (*NOT_GADF, OSError) as error:
+        raise DataError("unreadable", f"{name} cannot be read as FITS: {error}") from error
+    if found != expected:
+        raise DataError("unreadable", f"{name} has {expected} HDUs, of which {found} can be read")
+    return hdus
 
 
 def _find(spans: Sequence[Span], row: HduRow) -> int:
@@ -144,7 +166,7 @@ def _find(spans: Sequence[Span], row: HduRow) -> int:
 
 def _check_events(events: _Hdu, obs_id: int, index: Mapping[str, Any]) -> None:
     header = events.hdu.header
-    if int(header.get("OBS_ID", obs_id)) != obs_id:
+    if float(header.get("OBS_ID", obs_id)) != obs_id:
         raise DataError("wrong-obs-id", f"{events.place} holds OBS_ID {header['OBS_ID']}, the index says {obs_id}")
     expected = index.get("EVENT_COUNT")
     if expected is not None and header["NAXIS2"] != expected:
@@ -154,22 +176,18 @@ def _check_events(events: _Hdu, obs_id: int, index: Mapping[str, Any]) -> None:
 
 
 def _observation(obs_id: int, hdus: Mapping[str, _Hdu]) -> Observation:
-    try:
-        header = hdus["events"].hdu.header
-        parts = {name: _read_irf(hdus[name]) for name in IRFS if name in hdus}
-        meta = ObservationMetaData.from_header(header)
-        return Observation(
-            obs_id=obs_id,
-            events=EventListReader.from_gadf_hdu(hdus["events"].hdu),
-            gti=_read_gti(hdus["gti"]),
-            pointing=FixedPointingInfo.from_fits_header(header),
-            meta=meta,
-            location=meta.location,
-            **parts,
-        )
-    except (KeyError, ValueError, TypeError, fits.VerifyError) as error:
-        files = sorted({hdu.row.file for hdu in hdus.values()})
-        raise DataError("unreadable", f"{', '.join(files)} does not follow GADF: {error}") from error
+    header = hdus["events"].hdu.header
+    parts = {name: _read_irf(hdus[name]) for name in IRFS if name in hdus}
+    meta = ObservationMetaData.from_header(header)
+    return Observation(
+        obs_id=obs_id,
+        events=EventListReader.from_gadf_hdu(hdus["events"].hdu),
+        gti=_read_gti(hdus["gti"]),
+        pointing=FixedPointingInfo.from_fits_header(header),
+        meta=meta,
+        location=meta.location,
+        **parts,
+    )
 
 
 def _read_gti(hdu: _Hdu) -> GTI:

@@ -94,9 +94,12 @@ def _data_size(cards: tuple[bytes, ...], start: int) -> int:
         for length in axes:
             elements *= length
         elements = int(structural.get(b"GCOUNT", "1")) * (int(structural.get(b"PCOUNT", "0")) + elements)
-        return elements * abs(int(structural[b"BITPIX"])) // 8
+        size = elements * abs(int(structural[b"BITPIX"])) // 8
     except (KeyError, ValueError) as error:
         raise StructureError(f"the header at byte {start} does not give the size of its data: {error}") from error
+    if size < 0:
+        raise StructureError(f"the header at byte {start} gives its data a size of {size} bytes")
+    return size
 
 
 STRUCTURAL = (b"NAXIS", b"BITPIX", b"PCOUNT", b"GCOUNT")

@@ -120,10 +120,20 @@ class Reduction:
         Raises
         ------
         DataError
-            ``no-off-region`` if the exclusion leaves none, ``outside-map`` if the map does not hold the observation.
+            ``no-off-region`` if the exclusion leaves none, ``outside-map`` if the map does not hold the observation,
+            ``not-reducible`` if gammapy's makers refuse it.
         """
         name = f"obs-{observation.obs_id}"
-        return self._map(name, observation) if self.is_map else self._spectrum(name, observation)
+        self._make_makers()
+        try:
+            return self._map(name, observation) if self.is_map else self._spectrum(name, observation)
+        except (LookupError, ValueError) as error:
+            reason = f"gammapy cannot reduce observation {observation.obs_id}: {type(error).__name__}: {error}"
+            raise DataError("not-reducible", reason) from error
+
+    def _make_makers(self) -> None:
+        """Make geometries and makers before any observation is looked at, which is not to blame if they fail."""
+        _ = self.geoms, self.dataset_maker, self.safe_mask_maker, self.background_maker
 
     def _spectrum(self, name: str, observation: Observation) -> SpectrumDataset:
         geoms = {role: geom for role, geom in self.geoms.items() if role != "geom_psf"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
-from gammaops.physics.archive import Archive
+from gammaops.physics.archive import Archive, lies_within
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
@@ -60,8 +60,9 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
 
 
 def sources(prepared: Prepared, row: Mapping[str, Any]) -> list[Path]:
-    """The files that the observation's HDUs live in."""
-    return [prepared.folder / name for name in sorted({hdu.file for hdu in hdu_rows(row["hdus"])})]
+    """The files that the observation's HDUs live in; none outside the archive, for which `run` quarantines it."""
+    names = sorted({hdu.file for hdu in hdu_rows(row["hdus"])})
+    return [prepared.folder / name for name in names if lies_within(prepared.folder, name)]
 
 
 def run(
