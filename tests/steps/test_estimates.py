@@ -15,10 +15,10 @@ from gammapy.estimators import ExcessMapEstimator, FluxPoints, FluxPointsEstimat
 from gammapy.modeling import Fit
 from gammapy.modeling.models import Models
 
-from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound
 from gammaops.physics.datasets_io import read_dataset, read_datasets
 from gammaops.physics.flux_io import read_flux_maps, read_flux_points
-from gammaops.physics.models_io import read_fitted_models
+from gammaops.physics.models_io import read_fitted_models, read_models
 from gammaops.steps import load_science
 
 BINS = {"min": "0.7 TeV", "max": "20 TeV", "nbins": 3}
@@ -127,6 +127,33 @@ def test_fit_of_nothing_is_no_work(driver, spectra, models_file, tmp_path):
         driver.run_one("fit", config, tmp_path, {"datasets": (replace(spectra, members=()),)})
 
 
+@pytest.mark.parametrize(
+    ("addition", "key"),
+    [
+        ("covariance: crab.dat\n", "covariance"),
+        ("  spatial: {type: TemplateSpatialModel, filename: map.fits}\n", r"components\[0\]\.spatial\.filename"),
+        ("- {type: TemplateNPredModel, filename: npred.fits}\n", r"components\[1\]\.filename"),
+    ],
+)
+def test_models_that_lie_in_further_files_are_refused(models_file, tmp_path, addition, key):
+    path = tmp_path / "models.yaml"
+    path.write_text(models_file.read_text() + addition)
+    with pytest.raises(ConfigError, match=rf"models\.yaml: {key}: names another file"):
+        read_models(path)
+
+
+def test_fit_product_is_a_models_file_for_the_next_fit(fit_product):
+    assert read_models(fit_product.path).names == ["crab"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "components: 5", "components: [{type: Nothing}]", "a: ["])
+def test_file_without_models_is_refused(tmp_path, content):
+    path = tmp_path / "models.yaml"
+    path.write_text(content)
+    with pytest.raises(AlgorithmError, match=r"models\.yaml is not a models file"):
+        read_models(path)
+
+
 def test_flux_points_bin_by_bin_are_the_estimator_at_once(driver, spectra, fit_product, fitted, tmp_path):
     config = driver.blocks("flux-points", flux_points={"energy": BINS})
     inputs = {"datasets": (spectra,), "fit": (fit_product,)}
@@ -164,6 +191,17 @@ def test_energy_bins_outside_the_datasets_are_rejected(driver, spectra, fit_prod
     table = science.split(prepared, {"datasets": (spectra,), "fit": (fit_product,)}, driver.Scope())
     assert list(table["status"]) == ["rejected", "rejected"]
     assert set(table["reason_class"]) == {"outside-axis"}
+    assert set(table["reason"]) == {"the datasets reach from 0.1 to 100 TeV"}
+
+
+def test_energy_bins_narrower_than_those_of_the_datasets_are_rejected_as_such(driver, spectra, fit_product):
+    science = load_science("flux-points")
+    narrow = {"min": "1.01 TeV", "max": "1.04 TeV", "nbins": 2}
+    prepared = science.prepare(driver.blocks("flux-points", flux_points={"energy": narrow}))
+    table = science.split(prepared, {"datasets": (spectra,), "fit": (fit_product,)}, driver.Scope())
+    assert set(table["reason_class"]) == {"narrower-than-bins"}
+    # 72 bins over three decades: 24 per decade.
+    assert table["reason"][0] == "1.01 to 1.025 TeV is narrower than the datasets' bins, here 1 to 1.101 TeV"
 
 
 def test_unknown_source_lists_the_known_ones(driver, spectra, fit_product, tmp_path):

@@ -14,10 +14,10 @@ import numpy as np
 import yaml
 from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 
-from gammaops.errors import AlgorithmError
+from gammaops.errors import AlgorithmError, ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gammapy.datasets import Datasets
@@ -27,11 +27,39 @@ __all__ = ["attach", "fit_document", "read_fitted_models", "read_models", "sourc
 
 
 def read_models(path: Path) -> Models:
-    """The models of the user's file, which is never written to."""
+    """The models of the user's file, which is never written to.
+
+    Raises
+    ------
+    ConfigError
+        If it names further files: they are not among what the product's key is made of.
+    AlgorithmError
+        If gammapy cannot make models of it.
+    """
+    text = path.read_text(encoding="utf-8")
     try:
-        return Models.read(path)
+        document = yaml.safe_load(text)
+        keys = [*_file_keys(document["components"], "components")]
+        keys += ["covariance"] if document.get("covariance") is not None else []
+        models = None if keys else Models.from_yaml(text)
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise AlgorithmError(f"{path.name} is not a models file of gammapy: {error!r}") from error
+    if models is None:
+        message = "names another file, which would enter neither the product's key nor the check of places"
+        raise ConfigError([Problem(path.name, 0, 0, key, message, "models without files") for key in keys])
+    return models
+
+
+def _file_keys(value: Any, place: str) -> Iterator[str]:
+    """Dotted paths of the keys that name files."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "filename" and item is not None:
+                yield f"{place}.{key}"
+            yield from _file_keys(item, f"{place}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _file_keys(item, f"{place}[{number}]")
 
 
 def attach(models: Models, datasets: Datasets) -> Models:

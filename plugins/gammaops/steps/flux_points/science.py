@@ -65,11 +65,25 @@ def _row(number: int, edges: u.Quantity, axis: MapAxis) -> dict[str, Any]:
     try:
         groups = axis.group_table(edges)
     except ValueError:
-        reason = f"no bin of the datasets, which reach from {axis.edges[0]:.3g} to {axis.edges[-1]:.3g}, lies in it"
-        return {"label": f"{low:.4g}-{high:.4g} TeV", **row, **_state("rejected", "outside-axis", reason)}
+        return {"label": f"{low:.4g}-{high:.4g} TeV", **row, **_rejected(low, high, axis)}
     (group,) = groups[groups["bin_type"] == "normal   "]
     first, last = axis.edges[[group["idx_min"], group["idx_max"] + 1]].to_value("TeV")
     return {"label": f"{first:.3g}-{last:.3g} TeV", **row, **_state("selected", "", "")}
+
+
+def _rejected(low: float, high: float, axis: MapAxis) -> dict[str, str]:
+    """Why no bin of the datasets makes up this one, whose edges are in TeV."""
+    edges = axis.edges.to_value("TeV")
+    low, high = max(low, edges[0]), min(high, edges[-1])
+    if low >= high:
+        reason = f"the datasets reach from {edges[0]:.3g} to {edges[-1]:.3g} TeV"
+        return _state("rejected", "outside-axis", reason)
+    number = np.searchsorted(edges, np.sqrt(low * high)) - 1
+    reason = (
+        f"{low:.4g} to {high:.4g} TeV is narrower than the datasets' bins, "
+        f"here {edges[number]:.4g} to {edges[number + 1]:.4g} TeV"
+    )
+    return _state("rejected", "narrower-than-bins", reason)
 
 
 def _state(status: str, reason_class: str, reason: str) -> dict[str, str]:
