@@ -1,14 +1,12 @@
 """Configs: read strictly, checked as a whole, normalised."""
 
 from gammaops.config.analysis import AnalysisConfig, StepConfig
-from gammaops.config.lint import lint
 from gammaops.config.parse import load_config, parse_config
 from gammaops.config.places import models_folder, project_root, resolve_data_path, sites_folder, store_root
 
 __all__ = [
     "AnalysisConfig",
     "StepConfig",
-    "lint",
     "load_config",
     "models_folder",
     "parse_config",

@@ -23,7 +23,7 @@ from gammaops.steps import step_specs, tag_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["load_config", "parse_config", "resolve"]
+__all__ = ["NAME", "NAME_HELP", "load_config", "parse_config", "resolve"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 MAX_STEPS = 500

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from gammaops.errors import ConfigError, Problem
+from gammaops.schema.quantities import DATA_VARIABLES
 
 __all__ = ["allowed_roots", "models_folder", "project_root", "resolve_data_path", "sites_folder", "store_root"]
 
-DATA_VARIABLES = ("GAMMAOPS_DATA", "GAMMAPY_DATA")
 MODELS_KEY = "general.models_file"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gammaops.config import load_config, project_root
+from gammaops.config.parse import NAME, NAME_HELP
 from gammaops.errors import ConfigError, Problem
 from gammaops.orchestration.factory import build_dag, build_tombstone
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["config_files", "config_folder", "dag_of", "raise_config_errors"]
 
 log = logging.getLogger(__name__)
-
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
-NAME_HELP = "lower-case letters, digits, - and _, at most 80, ending in .yaml"
 
 
 def config_folder() -> Path:

@@ -12,6 +12,7 @@ from airflow.timetables.base import DagRunInfo
 from airflow.timetables.interval import CronDataIntervalTimetable as CoreCronDataIntervalTimetable
 
 from gammaops.nights import noon_cron
+from gammaops.schema.schedules import NIGHTLY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DelayedNights", "delay_of", "product_asset", "schedule_of"]
 
-NIGHTLY = "nightly"
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 

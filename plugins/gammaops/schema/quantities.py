@@ -10,10 +10,11 @@ import astropy.units as u
 
 from gammaops.schema.relations import Finding, near
 
-__all__ = ["canonical_date", "canonical_quantity", "canonical_time", "path_finding", "size_in"]
+__all__ = ["DATA_VARIABLES", "canonical_date", "canonical_quantity", "canonical_time", "path_finding", "size_in"]
 
 COMMON_UNITS = ("deg", "arcmin", "arcsec", "rad", "TeV", "GeV", "MeV", "s", "min", "h", "d", "m", "km", "%")
-DATA_VARIABLES = ("GAMMAPY_DATA", "GAMMAOPS_DATA")
+# Folders of data, in the order in which a relative path is looked for.
+DATA_VARIABLES = ("GAMMAOPS_DATA", "GAMMAPY_DATA")
 _QUANTITY = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)\s*((?:[A-Za-z%].{0,40}?)?)\s*")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[-+][0-9]{2}:[0-9]{2})?)?"
