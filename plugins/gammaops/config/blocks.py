@@ -42,18 +42,25 @@ _SITE = {
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _LOG = {
-    "level": choice(_LEVELS, "Least level that is logged", "info", aliases={level.upper(): level for level in _LEVELS}),
-    "filename": path("Log file (command line)"),
-    "filemode": choice(("a", "w"), "Append to the log file or replace it (command line)"),
-    "format": text("Format of log lines (command line)"),
-    "datefmt": text("Format of times in log lines (command line)"),
+    "level": choice(
+        _LEVELS,
+        "Least level that is logged; no effect yet",
+        "info",
+        aliases={level.upper(): level for level in _LEVELS},
+    ),
+    "filename": path("Log file; no effect yet"),
+    "filemode": choice(("a", "w"), "Append to the log file or replace it; no effect yet"),
+    "format": text("Format of log lines; no effect yet"),
+    "datefmt": text("Format of times in log lines; no effect yet"),
 }
 
 _GENERAL = {
     "log": block("Logging", _LOG),
     "outdir": text("Where products go (command line)"),
-    "n_jobs": integer("Processes, where nothing is mapped (command line)", 1, low=1, high=1024),
-    "parallel_backend": choice(("multiprocessing", "ray"), "How these processes are started", "multiprocessing"),
+    "n_jobs": integer("Processes, where nothing is mapped; no effect yet", 1, low=1, high=1024),
+    "parallel_backend": choice(
+        ("multiprocessing", "ray"), "How these processes are started; no effect yet", "multiprocessing"
+    ),
     "models_file": path("Models in gammapy's YAML; read, never written"),
 }
 
@@ -68,16 +75,25 @@ GAMMAPY_KEYS = frozenset(_GAMMAPY_GENERAL)
 
 def _scheduled(dag: Mapping[str, Any]) -> Iterator[Finding]:
     """What a schedule needs."""
-    schedule = dag["schedule"]
-    if not isinstance(schedule, str):
+    schedule, takes = dag["schedule"], dag["observations"]
+    if schedule is None:
         return
-    if dag["start"] is None:
-        yield Finding(
-            ("start",), f"not given: schedule is {schedule}", "the date of the first night, such as 2026-11-01"
-        )
-    if value_at(dag, "site.lon") is None and (schedule == NIGHTLY or dag["observations"] != "all"):
-        why = f"schedule is {schedule} and observations is {dag['observations']}"
+    shown = schedule if isinstance(schedule, str) else f"product {schedule.get('product')}"
+    if dag["start"] is None and isinstance(schedule, str):
+        yield Finding(("start",), f"not given: schedule is {shown}", "the date of the first night, such as 2026-11-01")
+    if value_at(dag, "site.lon") is None and (schedule == NIGHTLY or takes != "all"):
+        why = f"schedule is {shown} and observations is {takes}"
         yield Finding(("site",), f"not given: {why}", "a known site, or {lon, lat, height}")
+    if takes != "all" and isinstance(schedule, str) and _several_a_day(schedule):
+        why = f"{shown} is more often than once a day and observations is {takes}"
+        yield Finding(("schedule",), why, "nightly, one minute and one hour such as '0 12 * * *', or observations: all")
+
+
+def _several_a_day(schedule: str) -> bool:
+    """Whether a schedule may fire again before there is another night: any but a single minute and hour."""
+    if schedule == NIGHTLY or schedule.startswith("@"):
+        return schedule == "@hourly"
+    return not all(field.isdigit() for field in schedule.split()[:2])
 
 
 _DAG = {
