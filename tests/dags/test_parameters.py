@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.orchestration.parameters import KNOWN, refuse_unknown, run_params, run_scope
+from gammaops.runner.run import REUSE
 from gammaops.steps.base import Scope
 
 TEXT = """\
@@ -117,6 +118,32 @@ def test_a_run_started_by_a_product_takes_its_nights():
     follower = config("site: hess, schedule: {product: crab/datasets}")
     event = SimpleNamespace(extra={"nights": ["2004-12-04"]})
     assert run_scope(follower, context("asset_triggered", events={"crab/datasets": [event]})).nights == ("2004-12-04",)
+
+
+NOTHING = Scope(start="2004-12-04T11:00:00", stop="2004-12-04T11:00:00", longitude_deg=HESS)
+HOUR = datetime(2004, 12, 4, 11, tzinfo=UTC), datetime(2004, 12, 4, 12, tzinfo=UTC)
+
+
+def test_a_scheduled_run_without_a_night_takes_nothing(nightly):
+    assert run_scope(nightly, context("scheduled", *HOUR)) == NOTHING
+
+
+def test_a_run_started_by_a_product_of_no_night_takes_nothing():
+    follower = config("site: hess, schedule: {product: crab/datasets}")
+    event = SimpleNamespace(extra={"nights": []})
+    run = context("asset_triggered", run_after=HOUR[0], events={"crab/datasets": [event]})
+    assert run_scope(follower, run) == NOTHING
+
+
+@pytest.mark.parametrize("schedule", ["'@hourly'", "{product: crab/datasets}"])
+def test_an_analysis_of_all_observations_needs_no_night(schedule):
+    every = config(f"schedule: {schedule}, observations: all")
+    for run_type in ("scheduled", "asset_triggered"):
+        assert run_scope(every, context(run_type, *HOUR)) == Scope()
+
+
+def test_ways_of_reuse_are_those_of_the_runner():
+    assert run_params([])["reuse"].schema["enum"] == list(REUSE)
 
 
 def test_parameters_win_over_the_data_interval(nightly):

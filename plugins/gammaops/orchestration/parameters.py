@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from airflow.sdk import Param
 
 from gammaops.errors import ConfigError, Problem
 from gammaops.nights import last_complete_night, nights_starting_in
-from gammaops.orchestration.timetable import NIGHTLY, delay_of
+from gammaops.orchestration.timetable import delay_of
+from gammaops.schema.schedules import NIGHTLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["KNOWN", "refuse_unknown", "run_params", "run_scope"]
 
+log = logging.getLogger(__name__)
+
 SOURCE = "params"
 MANY = 10_000
 AUTOMATED = frozenset({"scheduled", "backfill"})
+EVENT = "asset_triggered"
 TIME_HELP = "UTC unless it says otherwise, e.g. 2004-12-04T18:00:00."
 KNOWN = frozenset({"obs_ids", "night", "start", "stop", "steps", "reuse", "config", "label"})
 
@@ -100,6 +105,7 @@ def run_scope(config: AnalysisConfig, context: Context) -> Scope:
     Parameters win; a scheduled or backfilled run takes the nights that start in its data interval, one started by a
     product the nights of that product; a manual run of a nightly analysis the last night that was complete at its
     logical date or `run_after`, any other manual run everything that its analysis selects. The clock is never asked.
+    A run that nobody has asked for and that has no night takes nothing, unless its analysis takes all observations.
     """
     from gammaops.runner import manual_scope, scheduled_scope
 
@@ -110,23 +116,35 @@ def run_scope(config: AnalysisConfig, context: Context) -> Scope:
     if night or obs_ids or start or stop:
         nights = (night,) if night else ()
         return manual_scope(config, nights=nights, obs_ids=tuple(obs_ids), start=start, stop=stop)
-    found = _nights(config, context)
-    return scheduled_scope(config, found) if found else manual_scope(config)
+    run, dag = context["dag_run"], config.dag or {}
+    if run.run_type == EVENT or run.run_type in AUTOMATED:
+        found = _nights(config, context)
+        if found or dag.get("observations") == "all":
+            return scheduled_scope(config, found)
+        log.warning("nothing is taken: no night belongs to this run")
+        return _nothing(config, run.data_interval_start or run.run_after)
+    if config.site is None or dag.get("schedule") != NIGHTLY:
+        return manual_scope(config)
+    moment = run.logical_date or run.run_after
+    return scheduled_scope(config, [last_complete_night(moment, float(config.site["lon_deg"]), delay_of(config))])
 
 
 def _nights(config: AnalysisConfig, context: Context) -> Sequence[str]:
-    """Nights of a run without parameters; none where nights play no part."""
+    """Nights of a run that a product or a schedule has started."""
     run = context["dag_run"]
-    if run.run_type == "asset_triggered":
+    if run.run_type == EVENT:
         return _nights_of_events(context)
-    if config.site is None:
+    if config.site is None or not run.data_interval_start or not run.data_interval_end:
         return ()
-    longitude = float(config.site["lon_deg"])
-    if run.run_type in AUTOMATED and run.data_interval_start and run.data_interval_end:
-        return nights_starting_in(run.data_interval_start, run.data_interval_end, longitude)
-    if (config.dag or {}).get("schedule") != NIGHTLY:
-        return ()
-    return [last_complete_night(run.logical_date or run.run_after, longitude, delay_of(config))]
+    return nights_starting_in(run.data_interval_start, run.data_interval_end, float(config.site["lon_deg"]))
+
+
+def _nothing(config: AnalysisConfig, moment: datetime) -> Scope:
+    """No observation: those of an empty interval."""
+    from gammaops.runner import manual_scope
+
+    instant = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return manual_scope(config, start=instant, stop=instant)
 
 
 def _nights_of_events(context: Context) -> list[str]:
