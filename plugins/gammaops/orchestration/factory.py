@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TaskGroup
 
+from gammaops.orchestration.end import ReportOperator, VerdictOperator
 from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
-from gammaops.orchestration.operators import (
-    ConfigErrorOperator,
-    ReportOperator,
-    StartOperator,
-    VerdictOperator,
-    operator_class,
-)
+from gammaops.orchestration.operators import ConfigErrorOperator, StartOperator, operator_class
 from gammaops.orchestration.parameters import run_params
 from gammaops.orchestration.policies import FIRST_DELAY, LONGEST_DELAY, RETRY_POLICY
 from gammaops.orchestration.tasks import START, StepTasks
@@ -45,6 +40,7 @@ __all__ = ["build_dag", "build_tombstone"]
 MAX_ACTIVE_RUNS = 4
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
+LATE_TASKS = ("late", "late_run")
 
 
 class AnalysisDag(DAG):
@@ -228,6 +224,8 @@ def _add_end(
 ) -> None:
     """Report, late nights and verdict."""
     tasks = [ids for ids, _ in made.values()]
+    dag = config.dag or {}
+    looks_back = bool(dag.get("lookback") and dag.get("schedule")) and config.site is not None
     report = ReportOperator(
         task_id="report",
         tasks=tasks,
@@ -236,17 +234,26 @@ def _add_end(
         **common,
     )
     verdict = VerdictOperator(
-        task_id="verdict", tasks=tasks, inputs={"report": report.output}, trigger_rule="all_done", **common
+        task_id="verdict",
+        tasks=tasks,
+        others=LATE_TASKS if looks_back else (),
+        inputs={"report": report.output},
+        trigger_rule="all_done",
+        **common,
     )
     if not made:
         start >> report
-    if (config.dag or {}).get("lookback") and config.site is not None and (config.dag or {}).get("schedule"):
-        longitude = float(config.site["lon_deg"])
-        late = LateNightsOperator(
-            task_id="late", longitude_deg=longitude, limit=MAX_ACTIVE_RUNS, trigger_rule="all_done", **common
-        )
-        runs = LateRunOperator.partial(task_id="late_run", map_index_template="{{ outcome }}", **common).expand(
-            row=late.output
-        )
-        report >> late
-        runs >> verdict
+    if looks_back:
+        _add_late(config, report, verdict, common)
+
+
+def _add_late(config: AnalysisConfig, report: BaseOperator, verdict: BaseOperator, common: Mapping[str, Any]) -> None:
+    """The search for late nights, and one task for each that starts its run."""
+    place = {"longitude_deg": float(config.site["lon_deg"])}  # type: ignore[index]
+    search, start = LATE_TASKS
+    late = LateNightsOperator(task_id=search, limit=MAX_ACTIVE_RUNS, trigger_rule="all_done", **place, **common)
+    runs = LateRunOperator.partial(task_id=start, map_index_template="{{ outcome }}", **place, **common).expand(
+        row=late.output
+    )
+    report >> late
+    runs >> verdict

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
+    from gammaops.runner import Run
+
 __all__ = ["LateNightsOperator", "LateRunOperator"]
 
 BUSY = ["queued", "running"]
@@ -39,16 +41,12 @@ class LateNightsOperator(BaseOperator):
 
         if context["dag_run"].run_type not in AUTOMATED:
             raise AirflowSkipException("only scheduled and backfilled runs look for late nights")
-        ti = context["ti"]
-        return late_nights(opened_run(context), lambda night: self._busy(ti, night), self.limit, who_asks(context))
+        run, ti = opened_run(context), context["ti"]
 
-    def _busy(self, ti: RuntimeTaskInstanceProtocol, night: str) -> bool:
-        """Whether a run of that night is under way or waiting: the night's own, or one started for late files."""
-        start, _ = night_interval(night, self.longitude_deg)
-        if ti.get_dr_count(ti.dag_id, logical_dates=[start], states=BUSY):
-            return True
-        started = [late_run_id(night, number) for number in range(1, free_number(ti, night, 1))]
-        return bool(started) and bool(ti.get_dr_count(ti.dag_id, run_ids=started, states=BUSY))
+        def busy(night: str) -> bool:
+            return is_busy(ti, night, self.longitude_deg, late_folders(run, night) + 1)
+
+        return late_nights(run, busy, self.limit, who_asks(context))
 
 
 class LateRunLink(BaseOperatorLink):
@@ -75,17 +73,28 @@ class LateRunOperator(BaseOperator):
     operator_extra_links = (LateRunLink(),)
     ui_color = "#f2ead8"
 
-    def __init__(self, *, row: str, **kwargs: Any) -> None:
+    def __init__(self, *, longitude_deg: float, row: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.longitude_deg = longitude_deg
         self.row = row
 
     def execute(self, context: Context) -> None:
-        """Start the run and end."""
+        """Start the run and end.
+
+        Raises
+        ------
+        AirflowSkipException
+            If somebody else has started one since the night was listed, or is processing the night itself.
+        """
         from gammaops.runner import night_of_row
 
-        ti = context["ti"]
-        night, number = night_of_row(opened_run(context).store, self.row)
+        run, ti = opened_run(context), context["ti"]
+        night, number = night_of_row(run.store, self.row)
         context["outcome"] = night  # type: ignore[typeddict-unknown-key]
+        if late_folders(run, night) >= number:
+            raise AirflowSkipException(f"a late run of {night} was started after this one had found it to be late")
+        if is_busy(ti, night, self.longitude_deg, number):
+            raise AirflowSkipException(f"a run of {night} is queued or running")
         raise DagRunTriggerException(
             trigger_dag_id=ti.dag_id,
             dag_run_id=late_run_id(night, free_number(ti, night, number)),
@@ -101,13 +110,30 @@ class LateRunOperator(BaseOperator):
         )
 
 
-def late_run_id(night: str, number: int) -> str:
+def late_run_id(night: str, number: int | str) -> str:
     """The run_id of the `number`-th late run of a night."""
     return f"late__{night}__{number}"
 
 
+def late_folders(run: Run, night: str) -> int:
+    """How many late runs of a night have begun: one folder each, whatever Airflow still knows of them."""
+    from gammaops.products import RunFolder
+
+    labels = {folder.path.parent.name for folder in RunFolder.all(run.store, run.config.name)}
+    return sum(label.startswith(late_run_id(night, "")) for label in labels)
+
+
+def is_busy(ti: RuntimeTaskInstanceProtocol, night: str, longitude_deg: float, number: int) -> bool:
+    """Whether a run of a night is queued or running: the night's own, or a late one; `number` is the next one's."""
+    start, _ = night_interval(night, longitude_deg)
+    if ti.get_dr_count(ti.dag_id, logical_dates=[start], states=BUSY):
+        return True
+    started = [late_run_id(night, earlier) for earlier in range(1, free_number(ti, night, number))]
+    return bool(started) and bool(ti.get_dr_count(ti.dag_id, run_ids=started, states=BUSY))
+
+
 def free_number(ti: RuntimeTaskInstanceProtocol, night: str, number: int) -> int:
-    """The first number from `number` on that no late run of this night has; one may have ended without a trace."""
+    """The first number from `number` on that no late run of this night has; one may have ended before it began."""
     while ti.get_dr_count(ti.dag_id, run_ids=[late_run_id(night, number)]):
         number += 1
     return number

@@ -1,4 +1,4 @@
-"""Operators: one class per step type, made from its spec, and those that every DAG has.
+"""Operators: one class per step type, made from its spec, and what starts every DAG; for its end see `end`.
 
 Each is a thin `execute` around the runner. Their template fields hold nothing but references to other tasks' outputs;
 those that are mapped have none at all, because whatever is mapped over would be rendered there.
@@ -14,8 +14,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
 from gammaops.orchestration.tasks import (
-    StepTasks,
-    gathered,
     log_late_imports,
     opened_run,
     paths,
@@ -36,10 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigErrorOperator",
     "MappedStepOperator",
-    "ReportOperator",
     "StartOperator",
     "StepOperator",
-    "VerdictOperator",
     "operator_class",
 ]
 
@@ -145,12 +141,22 @@ class StepOperator(BaseOperator):
         return {role: [path for source in sources for path in paths(source)] for role, sources in found.items()}
 
     def _announce(self, run: Run, context: Context, result: str | list[str]) -> None:
-        """Describe the product in the asset events of this task."""
-        for asset in self.outlets:
+        """Describe each product in its asset event."""
+        if not self.outlets or not isinstance(result, str):
+            return
+        product = run.store.open(result)
+        # A step type with several outputs leaves an index of them.
+        outputs = {member.row["name"]: member for member in product.members} if product.kind == "outputs" else {}
+        names = run.plan[self.step].products
+        nights = run.scope.nights
+        for asset, output in zip(self.outlets, names, strict=True):
+            made = outputs.get(output, product)
             context["outlet_events"][asset].extra = {
-                "nights": list(run.scope.nights),
+                "night": nights[0] if len(nights) == 1 else "",
+                "nights": [*nights],
                 "run": run.folder.relative,
-                "path": str(result),
+                "path": made.uri,
+                "metrics": dict(made.metrics),
             }
 
 
@@ -191,59 +197,6 @@ class MappedStepOperator(BaseOperator):
         log_late_imports(self.log)
         context["outcome"] = outcome.label  # type: ignore[typeddict-unknown-key]
         return outcome.path
-
-
-class ReportOperator(BaseOperator):
-    """Writes the run's ledger and its report, also when parts of the run have failed."""
-
-    template_fields: Sequence[str] = ("inputs",)
-    ui_color = "#f2ead8"
-
-    def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.tasks = tuple(tasks)
-        self.inputs = inputs
-
-    def execute(self, context: Context) -> str:
-        """Returns the product path of the report."""
-        from gammaops.runner import finish
-
-        report = finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
-        log_late_imports(self.log)
-        return report
-
-
-class VerdictOperator(BaseOperator):
-    """The only leaf of every DAG: Airflow takes a run's state from it."""
-
-    template_fields: Sequence[str] = ("inputs",)
-    ui_color = "#f2ead8"
-
-    def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.tasks = tuple(tasks)
-        self.inputs = inputs
-
-    def execute(self, context: Context) -> None:
-        """Log the verdict.
-
-        Raises
-        ------
-        RunFailed
-            If the run is red.
-        """
-        from gammaops.errors import RunFailed
-        from gammaops.runner import verdict
-
-        try:
-            run = opened_run(context)
-        except AirflowSkipException as reason:
-            raise RunFailed(str(reason)) from reason
-        report = next(iter(paths(self.inputs["report"])), None)
-        judgement = verdict(run, gathered(context, self.tasks), report)
-        if not judgement.ok:
-            raise RunFailed(judgement.line)
-        self.log.info("%s", judgement.line)
 
 
 class ConfigErrorOperator(BaseOperator):

@@ -1,4 +1,7 @@
-"""Who must act, as Airflow's retries understand it: bad configs, data and methods never retry, infrastructure does."""
+"""Who must act, as Airflow's retries understand it: bad configs, data and methods never retry.
+
+Infrastructure does, and so does what no rule names, because nobody can say what it is: both as often as the task may.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +26,4 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule([OSError, TimeoutError], RetryAction.RETRY, reason="infrastructure"),
     ]
 )
-"""The error tree of `gammaops.errors`, declared once. What no rule names follows the task's own retries."""
+"""The error tree of `gammaops.errors`, declared once."""

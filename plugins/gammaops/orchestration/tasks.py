@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "START",
     "StepTasks",
+    "failed_tasks",
     "gathered",
     "log_late_imports",
     "opened_run",
@@ -103,6 +104,15 @@ def gathered(context: Context, tasks: Sequence[StepTasks]) -> Mapping[str, Mappi
         }
         for each in tasks
     }
+
+
+def failed_tasks(context: Context, task_ids: Sequence[str]) -> list[str]:
+    """Which of these tasks of this run have failed; of a mapped one, each instance."""
+    if not task_ids:
+        return []
+    ti = context["ti"]
+    states = ti.get_task_states(ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id]).get(ti.run_id, {})
+    return sorted(name for name, state in states.items() if state == "failed")
 
 
 def who_asks(context: Context) -> Provenance:

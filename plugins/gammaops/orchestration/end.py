@@ -1,0 +1,89 @@
+"""The end of every DAG: the report and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from gammaops.orchestration.tasks import failed_tasks, gathered, log_late_imports, opened_run, paths, who_asks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from gammaops.orchestration.tasks import StepTasks
+
+__all__ = ["ReportOperator", "VerdictOperator"]
+
+
+class EndOperator(BaseOperator):
+    """A task at the end of a run: it looks at what all steps have left.
+
+    Parameters
+    ----------
+    tasks : sequence of StepTasks
+        The tasks of every step.
+    inputs : mapping
+        Outputs of other tasks.
+    """
+
+    template_fields: Sequence[str] = ("inputs",)
+    ui_color = "#f2ead8"
+
+    def __init__(self, *, tasks: Sequence[StepTasks], inputs: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tasks = tuple(tasks)
+        self.inputs = inputs
+
+
+class ReportOperator(EndOperator):
+    """Writes the run's ledger and its report, also when parts of the run have failed."""
+
+    def execute(self, context: Context) -> str:
+        """Returns the product path of the report."""
+        from gammaops.runner import finish
+
+        report = finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
+        log_late_imports(self.log)
+        return report
+
+
+class VerdictOperator(EndOperator):
+    """The only leaf of every DAG: Airflow takes a run's state from it.
+
+    Parameters
+    ----------
+    others : sequence of str
+        Ids of tasks that leave no product, and make the run red all the same if they fail.
+    """
+
+    def __init__(self, *, others: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.others = tuple(others)
+
+    def execute(self, context: Context) -> None:
+        """Log the verdict.
+
+        Raises
+        ------
+        RunFailed
+            If the run is red.
+        """
+        from gammaops.errors import RunFailed
+        from gammaops.runner import verdict
+
+        try:
+            run = opened_run(context)
+        except AirflowSkipException as reason:
+            raise RunFailed(str(reason)) from reason
+        report = next(iter(paths(self.inputs["report"])), None)
+        judgement = verdict(run, gathered(context, self.tasks), report)
+        failed = failed_tasks(context, self.others)
+        if failed:
+            raise RunFailed(f"RED: failed: {', '.join(failed)}; see the logs there. Otherwise: {judgement.line}")
+        if not judgement.ok:
+            raise RunFailed(judgement.line)
+        self.log.info("%s", judgement.line)
