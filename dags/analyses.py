@@ -11,4 +11,4 @@ only = get_parsing_context().dag_id  # a task builds its own DAG alone
 
 for path in config_files():
     if only in (None, path.stem):
-        globals()[path.stem] = dag_of(path)
+        globals()[f"dag {path.stem}"] = dag_of(path)  # the blank: a config may be called `path` or `only`

@@ -55,6 +55,15 @@ def test_every_config_becomes_a_dag_named_after_its_file(configs):
     assert sorted(bag.dags) == ["alpha", "beta"]
 
 
+def test_a_config_may_be_called_like_anything_in_the_loader(configs):
+    names = ("only", "path", "dag_of", "config_files", "get_parsing_context", "globals")
+    for name in names:
+        shutil.copy(CRAB, configs / f"{name}.yaml")
+    bag = loaded("analyses.py")
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == sorted(["alpha", "beta", *names])
+
+
 def test_good_configs_raise_no_import_error(configs):
     bag = loaded("config_errors.py")
     assert (bag.import_errors, bag.dags) == ({}, {})
