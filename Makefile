@@ -81,7 +81,7 @@ lock: $(READY)  ## resolve requirements.txt and [test] anew into requirements.lo
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 .PHONY: clean
-clean:  ## stop Airflow and remove what demo and tests made; .venv stays
+clean:  ## stop Airflow, remove what demo and tests made and the caches; store/, out/ and .venv stay
 	@if [[ -x $(BIN)/python && -d .airflow ]]; then $(LOCAL) down || true; fi
-	rm -rf .airflow .demo store out build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .airflow .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -path ./$(VENV) -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -type d -exec rm -rf {} +

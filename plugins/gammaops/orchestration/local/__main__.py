@@ -25,6 +25,7 @@ HOME = PROJECT / ".airflow"
 READY = HOME / "ready.json"
 START_SECONDS = 240
 STOP_SECONDS = 60
+OTHER_SECONDS = 1200
 
 
 @click.group()
@@ -47,9 +48,14 @@ def demo() -> None:
 @main.command()
 def up() -> None:
     """Start Airflow in the background and print the address of its UI."""
+    pid = running_pid(HOME)
+    if pid is not None and _address() is None:
+        click.echo(f"waiting for process {pid}, which is using {HOME} (make demo, or another make up) …")
+        complaint = f"process {pid} is still using {HOME}; stop it with: make down"
+        _wait_until(lambda: _address() is not None or running_pid(HOME) is None, OTHER_SECONDS, complaint)
     if running_pid(HOME) is None:
         _start_in_background()
-    click.echo(f"Airflow: {json.loads(READY.read_text(encoding='utf-8'))['url']}")
+    click.echo(f"Airflow: {_address()}")
     click.echo(f"user {ADMIN}, password {home_secrets(HOME)['password']}")
     click.echo("stop it with: make down")
 
@@ -69,9 +75,10 @@ def down() -> None:
 @main.command(hidden=True)
 def serve() -> None:
     """Run Airflow until told to stop, or until one of its components ends."""
-    READY.unlink(missing_ok=True)
     with LocalAirflow(HOME) as airflow:
-        READY.write_text(json.dumps({"url": airflow.url}), encoding="utf-8")
+        fresh = READY.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": airflow.url, "pid": os.getpid()}), encoding="utf-8")
+        fresh.replace(READY)
         try:
             while True:
                 time.sleep(1)
@@ -85,9 +92,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _address() -> str | None:
+    """Where the Airflow of `up` is found, once it can be used; None for one that is not there for a browser."""
+    try:
+        told = json.loads(READY.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return str(told["url"]) if told.get("pid") == running_pid(HOME) else None
+
+
 def _start_in_background() -> None:
     HOME.mkdir(parents=True, exist_ok=True)
-    READY.unlink(missing_ok=True)
     with (HOME / "up.log").open("ab") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "gammaops.orchestration.local", "serve"],
@@ -98,9 +113,9 @@ def _start_in_background() -> None:
         )
 
     def ready() -> bool:
-        if process.poll() is not None:
+        if process.poll() is not None and running_pid(HOME) is None:
             raise click.ClickException(f"Airflow did not start; see {HOME / 'up.log'}")
-        return READY.exists()
+        return _address() is not None
 
     _wait_until(ready, START_SECONDS, f"Airflow is not ready after {START_SECONDS} s; see {HOME / 'up.log'}")
 

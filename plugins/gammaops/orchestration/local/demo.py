@@ -8,6 +8,7 @@ reused.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from gammaops.nights import night_interval
 from gammaops.orchestration.local.processes import LocalAirflow
-from gammaops.orchestration.local.settings import DEMO_DATA
+from gammaops.orchestration.local.settings import DEMO_DATA, DEMO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +59,7 @@ def run_demo(home: Path, say: Callable[[str], object], data: Path = DEMO_DATA) -
     say : callable
         Takes each line that it tells.
     data : Path
-        Folder of the simulated archive.
+        Folder of the simulated archive; the products go into its ``store/``, or where ``GAMMAOPS_STORE`` says.
     """
     from gammaops.simulation import deliver, plan_visits
 
@@ -66,7 +67,8 @@ def run_demo(home: Path, say: Callable[[str], object], data: Path = DEMO_DATA) -
     nights = sorted({visit.night.isoformat() for visit in plan_visits(plan)})
     _simulate(plan, archive, say)
     say("starting Airflow …")
-    with LocalAirflow(home, {"GAMMAOPS_DATA": str(data)}) as airflow:
+    store = os.environ.get("GAMMAOPS_STORE") or str(data / DEMO_STORE)
+    with LocalAirflow(home, {"GAMMAOPS_DATA": str(data), "GAMMAOPS_STORE": store}) as airflow:
         client = airflow.client
         client.wait_dag(ANALYSIS)
         client.abandon(ANALYSIS)

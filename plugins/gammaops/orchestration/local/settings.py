@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADMIN",
     "DEMO_DATA",
+    "DEMO_STORE",
     "PROJECT",
     "UI_PORT",
     "airflow_environment",
@@ -28,6 +29,7 @@ __all__ = [
 PROJECT = Path(__file__).resolve().parents[4]
 SETTINGS = PROJECT / "docker" / "settings"
 DEMO_DATA = PROJECT / ".demo"
+DEMO_STORE = "store"
 ADMIN = "admin"
 UI_PORT = 8080
 
@@ -69,7 +71,10 @@ def home_secrets(home: Path) -> Mapping[str, str]:
 
 
 def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict[str, str]:
-    """What the processes of the Airflow in `home` need; an ``AIRFLOW__`` variable of the caller is not inherited."""
+    """What the processes of the Airflow in `home` need; an ``AIRFLOW__`` variable of the caller is not inherited.
+
+    Where the caller's environment names no folder of data or products, they are those of the demonstration.
+    """
     keys = home_secrets(home)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     url = f"http://localhost:{port}"
@@ -92,12 +97,11 @@ def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        # A connection whose request failed can keep an old view of an SQLite file and never write again: none is kept.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
     }
-    return {"GAMMAOPS_DATA": str(DEMO_DATA), **inherited, **project_settings(), **own, **extra}
+    folders = {"GAMMAOPS_DATA": str(DEMO_DATA), "GAMMAOPS_STORE": str(DEMO_DATA / DEMO_STORE)}
+    return {**folders, **inherited, **project_settings(), **own, **extra}
 
 
 def _write_private(path: Path, content: Mapping[str, str]) -> None:
