@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,3 +161,58 @@ def test_archive_that_is_not_there_is_told_by_the_run_not_by_lint(
     assert main(["lint", str(config)]) == 0
     assert main(["run", "--filename", str(config), "--out", str(tmp_path / "out")]) == 2
     assert "observations.datastore: 'archive' does not exist" in capsys.readouterr().out
+
+
+POINTS = """
+general: {models_file: demo.yaml}
+flux_points: {energy: {min: 0.7 TeV, max: 30 TeV, nbins: 1}, source: crab}
+light_curve: {energy_edges: {min: 1 TeV, max: 10 TeV, nbins: 1}, source: crab}
+excess_map: {correlation_radius: 0.2 deg}
+"""
+STEPS = """
+steps:
+  - {name: reduce, tag: data-reduction, products: datasets}
+  - {name: spectrum, tag: fit, required_products: [datasets]}
+  - {name: points, tag: flux-points, required_products: [datasets, spectrum]}
+  - {name: curve, tag: light-curve, required_products: [datasets, spectrum]}
+  - name: maps
+    tag: data-reduction
+    config:
+      datasets:
+        type: 3d
+        geom:
+          wcs:
+            skydir: {frame: icrs, lon: 83.63 deg, lat: 22.01 deg}
+            binsize: 0.1 deg
+            width: {width: 2 deg, height: 2 deg}
+        background: {method: none}
+        safe_mask: {methods: [offset-max], parameters: {offset_max: 2 deg}}
+  - {name: sky, tag: excess-map, required_products: [maps]}
+"""
+
+
+def test_every_step_gives_the_same_bytes_in_every_process(tmp_path: Path, data: Path) -> None:
+    """Python's hash seed, gammapy's random names and the moment of writing differ from process to process."""
+    config = tmp_path / "simulated.yaml"
+    config.write_text(CONFIG.partition("steps:")[0] + POINTS + STEPS)
+    names = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        command = [
+            sys.executable,
+            "-m",
+            "gammaops",
+            "run",
+            "--filename",
+            str(config),
+            "--out",
+            str(out),
+            "--obs-id",
+            "1",
+        ]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "GAMMAOPS_DATA": str(data)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        names.append({path.parent.parent.name: path.name for path in (out / "products").rglob("*.*.*")})
+    assert set(names[0]) >= {"dataset", "fit", "flux_points", "light_curve", "excess_map"}
+    assert names[0] == names[1]

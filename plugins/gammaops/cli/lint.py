@@ -24,6 +24,8 @@ def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
             make_plan(load_config(path))
         except ConfigError as error:
             problems += error.problems
+        except OSError as error:
+            problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}", "a readable file"))
     for problem in problems:
         click.echo(str(problem))
     if problems:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-BAD_INPUT, RED, INTERNAL = 1, 2, 3
+BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
 COMMANDS = {
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
@@ -63,12 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return BAD_INPUT
     except click.Abort:
-        click.echo("stopped", err=True)
-        return INTERNAL
+        click.echo("stopped; what was published stays, and a rerun goes on from there", err=True)
+        return STOPPED
     except RunFailed:
         return RED
     except (ConfigError, GammaopsError) as error:
         click.echo(str(error), err=True)
+        return BAD_INPUT
+    except OSError as error:
+        click.echo(f"cannot read or write: {error}", err=True)
         return BAD_INPUT
     except Exception:
         logging.getLogger(__name__).exception("internal error; please report it with this traceback")

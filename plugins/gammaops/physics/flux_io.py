@@ -26,6 +26,7 @@ __all__ = ["join_parts", "model_hdu", "read_flux_maps", "read_flux_points", "wri
 
 TABLE = "FLUXPOINTS"
 MODEL = "MODEL"
+REFERENCE = "reference"
 PER_DATASET = ("counts", "npred", "npred_excess")
 PLAIN_QUANTITIES = ("", "_err", "_errn", "_errp", "_ul")
 
@@ -119,6 +120,8 @@ def _from_table(table: Table, gti: GTI | None, model: SkyModel) -> FluxPoints:
 
 def _plain_model(model: SkyModel) -> dict:
     data = Models([model]).to_dict(full_output=False)
+    # Estimators give their copy of the model a random name, another in every process.
+    data["components"][0]["name"] = REFERENCE
     return yaml.safe_load(yaml.dump(_builtin(data)))
 
 

@@ -111,7 +111,7 @@ class ProductStore:
         with suppress(ProductError):
             return self._read(sidecar)  # another try has repaired it
         self._set_aside(sidecar)
-        log.error("product %s set aside, to be made again: %s", sidecar, problem)
+        log.warning("%s is set aside in %s, to be made again: %s", sidecar, self.root / "damaged", problem)
         return None
 
     def publish(self, kind: str, key: str, payload: Path, sidecar: Mapping[str, Any]) -> Product:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import NoWorkFound
+from gammaops.errors import GammaopsError, NoWorkFound
 from gammaops.runner.ending import finish, verdict
 from gammaops.runner.run import Provenance, Run, begin
 from gammaops.runner.tasks import collect, run_part, run_task, split
@@ -113,6 +113,9 @@ def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[st
         task["product"] = collect(run, step.name, inputs, task["fragments"], task["parts"], Provenance())
     except NoWorkFound as reason:
         log.info("%s: no work: %s", step.name, reason)
+    except GammaopsError as error:
+        results.failed.add(step.name)
+        log.error("the step %r failed: %s", step.name, error)
     except Exception:
         results.failed.add(step.name)
         log.exception("the step %r failed", step.name)
@@ -130,6 +133,8 @@ def _parts(
         tell(step.name, number, len(fragments))
         try:
             parts.append(run_part(run, step.name, inputs, fragment, Provenance(map_index=number)).path)
+        except GammaopsError as error:
+            log.error("task %d of the step %r failed: %s", number, step.name, error)
         except Exception:
             log.exception("task %d of the step %r failed", number, step.name)
     tell(step.name, len(fragments), len(fragments))

@@ -184,6 +184,8 @@ def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, .
     if scope.nights and scope.longitude_deg is None:
         expected = "dag.site in the config, or start and stop"
         problems.append(Problem("params", 0, 0, "night", "the analysis names no site, so it has no nights", expected))
+    if scope.start and scope.stop and scope.stop < scope.start:
+        problems.append(Problem("params", 0, 0, "stop", f"{scope.stop} is before start {scope.start}", "a later time"))
     for key, text in (("start", scope.start), ("stop", scope.stop)):
         try:
             datetime.fromisoformat(text or "2004-12-04")
