@@ -115,7 +115,7 @@ def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[st
         log.info("%s: no work: %s", step.name, reason)
     except GammaopsError as error:
         results.failed.add(step.name)
-        log.error("the step %r failed: %s", step.name, error)
+        log.error("the step %r failed: %s", step.name, error)  # noqa: TRY400 - it says what to do
     except Exception:
         results.failed.add(step.name)
         log.exception("the step %r failed", step.name)
@@ -134,7 +134,7 @@ def _parts(
         try:
             parts.append(run_part(run, step.name, inputs, fragment, Provenance(map_index=number)).path)
         except GammaopsError as error:
-            log.error("task %d of the step %r failed: %s", number, step.name, error)
+            log.error("task %d of the step %r failed: %s", number, step.name, error)  # noqa: TRY400 - it says what to do
         except Exception:
             log.exception("task %d of the step %r failed", number, step.name)
     tell(step.name, len(fragments), len(fragments))

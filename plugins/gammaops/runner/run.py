@@ -16,7 +16,7 @@ from gammaops.products import ProductStore, RunFolder
 from gammaops.steps.base import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gammaops.errors import ConfigError, Problem
 from gammaops.plan import PlannedStep
@@ -167,32 +167,46 @@ def begin(
 def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, ...]) -> None:
     """Refuse a request that cannot be meant, before anything of it is written."""
     names = [step.name for step in make_plan(config).steps]
-    problems = [
-        Problem("params", 0, 0, "steps", f"no step {name!r}", f"one of: {', '.join(names)}")
-        for name in steps
-        if name not in names
-    ]
+    known = f"one of: {', '.join(names)}"
+    problems = [_problem("steps", f"no step {name!r}", known) for name in steps if name not in names]
     if reuse not in REUSE:
-        problems.append(
-            Problem("params", 0, 0, "reuse", f"{reuse!r} is no way to reuse", f"one of: {', '.join(REUSE)}")
-        )
-    for night in scope.nights:
-        try:
-            date.fromisoformat(night)
-        except ValueError:
-            problems.append(Problem("params", 0, 0, "night", f"{night!r} is no date", "an evening such as 2004-12-04"))
-    if scope.nights and scope.longitude_deg is None:
-        expected = "dag.site in the config, or start and stop"
-        problems.append(Problem("params", 0, 0, "night", "the analysis names no site, so it has no nights", expected))
-    if scope.start and scope.stop and scope.stop < scope.start:
-        problems.append(Problem("params", 0, 0, "stop", f"{scope.stop} is before start {scope.start}", "a later time"))
-    for key, text in (("start", scope.start), ("stop", scope.stop)):
-        try:
-            datetime.fromisoformat(text or "2004-12-04")
-        except ValueError:
-            problems.append(Problem("params", 0, 0, key, f"{text!r} is no time", "ISO, such as 2004-12-04T18:00:00"))
+        problems.append(_problem("reuse", f"{reuse!r} is no way to reuse", f"one of: {', '.join(REUSE)}"))
+    problems += _scope_problems(scope)
     if problems:
         raise ConfigError(problems)
+
+
+def _scope_problems(scope: Scope) -> list[Problem]:
+    """What is wrong with the nights and times of a scope."""
+    times = {"start": scope.start, "stop": scope.stop}
+    problems = [
+        _problem("night", f"{night!r} is no date", "an evening such as 2004-12-04")
+        for night in scope.nights
+        if not _parses(date.fromisoformat, night)
+    ]
+    problems += [
+        _problem(key, f"{text!r} is no time", "ISO, such as 2004-12-04T18:00:00")
+        for key, text in times.items()
+        if text and not _parses(datetime.fromisoformat, text)
+    ]
+    if scope.nights and scope.longitude_deg is None:
+        expected = "dag.site in the config, or start and stop"
+        problems.append(_problem("night", "the analysis names no site, so it has no nights", expected))
+    if scope.start and scope.stop and scope.stop < scope.start:
+        problems.append(_problem("stop", f"{scope.stop} is before start {scope.start}", "a later time"))
+    return problems
+
+
+def _problem(key: str, message: str, expected: str) -> Problem:
+    return Problem("params", 0, 0, key, message, expected)
+
+
+def _parses(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except ValueError:
+        return False
+    return True
 
 
 @cache
