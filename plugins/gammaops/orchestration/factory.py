@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TaskGroup
@@ -164,7 +165,7 @@ def _add_task(
         trigger_rule="none_failed",
         **arguments,
     )
-    if not sources:
+    if not any(sources.values()):
         start >> task
     return StepTasks(step.name, task.task_id), task
 
@@ -173,16 +174,14 @@ def _add_fan_out(
     step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
 ) -> tuple[StepTasks, BaseOperator]:
     split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
-    operator = operator_class(step.spec.tag)
+    operator = partial(operator_class(step.spec.tag), step=step.name, **arguments)
     ids_by_role = {role: [ids.product for ids, _ in found] for role, found in sources.items()}
     with TaskGroup(step.group_id, tooltip=step.spec.doc):
         split = operator(
             task_id=split_id,
             role="split",
-            step=step.name,
             inputs=_inputs(sources),
             trigger_rule="none_failed",
-            **arguments,
         )
         parts = (
             operator_class(step.spec.tag, mapped=True)
@@ -199,14 +198,13 @@ def _add_fan_out(
         collect = operator(
             task_id="collect",
             role="collect",
-            step=step.name,
             sources=ids_by_role,
+            mapped=parts.task_id,
             inputs={"fragments": split.output, "parts": parts.output},
             outlets=outlets,
             trigger_rule="all_done",
-            **arguments,
         )
-    if not sources:
+    if not any(sources.values()):
         start >> split
     return StepTasks(step.name, collect.task_id, split.task_id, parts.task_id), collect
 

@@ -19,6 +19,7 @@ from gammaops.orchestration.tasks import (
     paths,
     pulled_by_role,
     skipping,
+    successes,
     who_asks,
 )
 from gammaops.steps import step_specs
@@ -84,6 +85,8 @@ class StepOperator(BaseOperator):
         ``parts``.
     sources : mapping, optional
         For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
+    mapped : str
+        For ``collect``, the id of the mapped task.
     """
 
     template_fields: Sequence[str] = ("inputs",)
@@ -96,6 +99,7 @@ class StepOperator(BaseOperator):
         step: str,
         inputs: Mapping[str, Any],
         sources: Mapping[str, Sequence[str]] | None = None,
+        mapped: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -103,6 +107,7 @@ class StepOperator(BaseOperator):
         self.step = step
         self.inputs = inputs
         self.sources = sources
+        self.mapped = mapped
 
     def execute(self, context: Context) -> str | list[str]:
         """Returns product paths: of the product, or of the rows to map over."""
@@ -126,7 +131,8 @@ class StepOperator(BaseOperator):
         if not fragments:
             raise AirflowSkipException("its rows were never listed; see the log of the task before the mapped one")
         consumed = pulled_by_role(context, self.sources or {})
-        return collect(run, self.step, consumed, fragments, paths(self.inputs["parts"]), who_asks(context))
+        parts = paths(self.inputs["parts"])[: successes(context, [self.mapped])[self.mapped]]
+        return collect(run, self.step, consumed, fragments, parts, who_asks(context))
 
     def _task(self, run: Run, context: Context) -> str:
         from gammaops.runner import run_task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ __all__ = [
     "pulled",
     "pulled_by_role",
     "skipping",
+    "successes",
     "who_asks",
 ]
 
@@ -96,23 +98,49 @@ def opened_run(context: Context) -> Run:
 
 def gathered(context: Context, tasks: Sequence[StepTasks]) -> Mapping[str, Mapping[str, Any]]:
     """What every task of every step has left, as the runner wants it."""
+    ids = [task_id for each in tasks for task_id in (each.split, each.parts, each.product) if task_id]
+    count = successes(context, ids)
+
+    def left(task_id: str) -> list[str]:
+        return pulled(context, task_id)[: count[task_id]] if count[task_id] else []
+
     return {
         each.step: {
-            "fragments": pulled(context, each.split),
-            "parts": pulled(context, each.parts),
-            "product": next(iter(pulled(context, each.product)), None),
+            "fragments": pulled(context, each.split) if count[each.split] else [],
+            "parts": left(each.parts),
+            "product": next(iter(left(each.product)), None),
         }
         for each in tasks
     }
 
 
+def successes(context: Context, task_ids: Sequence[str]) -> Counter[str]:
+    """How many instances of each of these tasks have succeeded in this run.
+
+    A task that did not start again after a run was cleared keeps what it had returned before; so do instances beyond
+    the end of a list that has become shorter, and theirs come last. As many values as there are successes are this
+    run's.
+    """
+    return Counter(
+        name if name in task_ids else name.rpartition("_")[0]
+        for name, state in _states(context, task_ids).items()
+        if state == "success"
+    )
+
+
 def failed_tasks(context: Context, task_ids: Sequence[str]) -> list[str]:
     """Which of these tasks of this run have failed; of a mapped one, each instance."""
+    return sorted(name for name, state in _states(context, task_ids).items() if state == "failed")
+
+
+def _states(context: Context, task_ids: Sequence[str]) -> Mapping[str, str | None]:
+    """States of these tasks in this run, with ``_<map_index>`` after the id of a mapped one."""
     if not task_ids:
-        return []
+        return {}
     ti = context["ti"]
-    states = ti.get_task_states(ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id]).get(ti.run_id, {})
-    return sorted(name for name, state in states.items() if state == "failed")
+    runs = ti.get_task_states(ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
+    states: Mapping[str, str | None] = runs.get(ti.run_id, {})
+    return states
 
 
 def who_asks(context: Context) -> Provenance:

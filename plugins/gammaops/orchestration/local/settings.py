@@ -32,6 +32,10 @@ DEMO_DATA = PROJECT / ".demo"
 DEMO_STORE = "store"
 ADMIN = "admin"
 UI_PORT = 8080
+# One task in three holds its slot for up to a second after it has ended (the heartbeat interval), doing nothing. With
+# two slots per core, 20 short reductions on two cores take 12 s instead of 16 s.
+SLOTS_PER_CORE = 2
+MOST_SLOTS = 32
 
 
 def project_settings() -> dict[str, str]:
@@ -86,7 +90,7 @@ def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")]),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__CORE__PARALLELISM": str(os.cpu_count() or 2),
+        "AIRFLOW__CORE__PARALLELISM": str(min(SLOTS_PER_CORE * (os.cpu_count() or 1), MOST_SLOTS)),
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
