@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from requirement_table import requirement_page
+
 from gammaops.config.blocks import GENERAL, block_levels, dag_level, step_level
 from gammaops.steps import step_specs
 
@@ -37,7 +39,8 @@ def pages() -> Mapping[str, str]:
     """File name to content, for every page of the reference."""
     specs = step_specs()
     written = {f"{tag}.md": _step_page(spec) for tag, spec in specs.items()}
-    return {"README.md": _index(specs), "analysis.md": _analysis_page(), **written}
+    pages = {"README.md": _index(specs), "analysis.md": _analysis_page(), "requirements.md": requirement_page(NOTE)}
+    return {**pages, **written}
 
 
 def _index(specs: Mapping[str, StepSpec]) -> str:
@@ -48,7 +51,7 @@ def _index(specs: Mapping[str, StepSpec]) -> str:
     table = ["| tag | what it does | reads → makes | fans out over |", "| --- | --- | --- | --- |", *rows]
     intro = [
         "An analysis holds [`description`, `dag`, `general` and `steps`](analysis.md), which belong to no step, and",
-        "the config blocks of its steps.",
+        "the config blocks of its steps. [Requirements and their tests](requirements.md) lists what was asked for.",
     ]
     return "\n".join([NOTE, "", "# Reference", "", *intro, "", "## Step types", "", *table, ""])
 

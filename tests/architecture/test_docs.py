@@ -27,6 +27,7 @@ def test_links_lead_somewhere(page: Path):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+@pytest.mark.requirement("R33")
 def test_the_reference_is_what_the_code_says(tmp_path: Path):
     # In a process of its own: other tests bring step types that no user has.
     command = [sys.executable, "docs/generate.py", str(tmp_path)]

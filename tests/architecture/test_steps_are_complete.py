@@ -28,6 +28,7 @@ def _functions(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.requirement("A1.3", "R2")
 def test_step_folder_is_complete(folder: Path):
     spec = step_specs()[tag_of(folder.name)]
     assert {"__init__.py", "spec.py", "science.py"} <= {path.name for path in folder.glob("*.py")}

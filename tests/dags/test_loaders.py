@@ -49,6 +49,7 @@ def break_beta(configs: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("retries: 2", "retrys: 2"), encoding="utf-8")
 
 
+@pytest.mark.requirement("R1")
 def test_every_config_becomes_a_dag_named_after_its_file(configs):
     bag = loaded("analyses.py")
     assert bag.import_errors == {}
@@ -69,6 +70,7 @@ def test_good_configs_raise_no_import_error(configs):
     assert (bag.import_errors, bag.dags) == ({}, {})
 
 
+@pytest.mark.requirement("R9")
 def test_a_broken_config_becomes_a_tombstone_and_harms_no_other(configs):
     break_beta(configs)
     bag = loaded("analyses.py")
@@ -119,6 +121,7 @@ def test_docs_cannot_be_broken_out_of(make_dag):
     assert doc.count("```````") == 2
 
 
+@pytest.mark.requirement("A3.13", "R8")
 def test_parsing_imports_nothing_heavy(configs):
     for number in range(20):
         shutil.copy(CRAB, configs / f"more-{number}.yaml")

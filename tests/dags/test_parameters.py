@@ -146,6 +146,7 @@ def test_ways_of_reuse_are_those_of_the_runner():
     assert run_params([])["reuse"].schema["enum"] == list(REUSE)
 
 
+@pytest.mark.requirement("R17")
 def test_parameters_win_over_the_data_interval(nightly):
     scope = run_scope(nightly, context("backfill", START, STOP, obs_ids=[23523, 23526]))
     assert (scope.nights, scope.obs_ids) == ((), (23523, 23526))

@@ -22,11 +22,13 @@ from gammaops.orchestration.policies import RETRY_POLICY
     ],
     ids=lambda error: type(error).__name__,
 )
+@pytest.mark.requirement("R15")
 def test_what_another_try_cannot_mend_fails_at_once(error):
     assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=2).action is RetryAction.FAIL
 
 
 @pytest.mark.parametrize("error", [OSError("no space"), ConnectionResetError(), TimeoutError()])
+@pytest.mark.requirement("R15")
 def test_infrastructure_is_tried_again(error):
     assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=2).action is RetryAction.RETRY
 

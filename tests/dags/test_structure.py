@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from airflow.sdk import DAG, TaskGroup
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -48,6 +49,7 @@ def test_start_is_the_only_root(example):
     assert [task.task_id for task in example.tasks if not task.upstream_task_ids] == ["start"]
 
 
+@pytest.mark.requirement("A1.5", "R10")
 def test_a_step_with_fan_out_is_a_group_of_three(example):
     groups = [child for child in example.task_group.children.values() if isinstance(child, TaskGroup)]
     assert groups
@@ -56,6 +58,7 @@ def test_a_step_with_fan_out_is_a_group_of_three(example):
         assert names in ({"select", "reduce", "collect"}, {"split", "run", "collect"})
 
 
+@pytest.mark.requirement("A2.1", "R5")
 def test_template_fields_hold_references_to_tasks_and_nothing_else(example):
     def leaves(value: object) -> list[object]:
         if isinstance(value, dict):

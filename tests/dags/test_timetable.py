@@ -19,6 +19,7 @@ def first(timetable: DelayedNights, earliest: pendulum.DateTime | None, *, catch
     return timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
 
 
+@pytest.mark.requirement("R16")
 def test_nightly_means_noon_to_noon_at_the_site(make_dag):
     timetable = make_dag().timetable
     assert isinstance(timetable, CronDataIntervalTimetable)

@@ -61,6 +61,7 @@ def dataset_digests(out: Path) -> set[str]:
     return {path.name for path in (out / "products" / "dataset").rglob("*.fits")}
 
 
+@pytest.mark.requirement("A7.3", "R14")
 def test_every_kind_of_bad_observation_is_quarantined_with_its_class(tmp_path: Path) -> None:
     result = run(tmp_path, nights=NIGHTS[:1])
     assert ledger(tmp_path, result) == {
@@ -75,6 +76,7 @@ def test_every_kind_of_bad_observation_is_quarantined_with_its_class(tmp_path: P
     assert result.verdict.ok
 
 
+@pytest.mark.requirement("R14")
 def test_bad_observations_leave_the_others_byte_for_byte_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clean = tmp_path / "clean"
     simulate_archive(clean / "archive", ArchivePlan(nights=1, observations=7, duration_min=5, size="small", seed=1))
@@ -85,6 +87,7 @@ def test_bad_observations_leave_the_others_byte_for_byte_alone(tmp_path: Path, m
     assert dataset_digests(tmp_path / "bad") < dataset_digests(tmp_path / "good")
 
 
+@pytest.mark.requirement("R18")
 def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Path, data: Path) -> None:
     store, config = ProductStore(tmp_path), parse_config(CONFIG, name="simulated", source="simulated.yaml")
     second = run(tmp_path, nights=NIGHTS[1:])
@@ -120,6 +123,7 @@ def test_unknown_observation_that_was_asked_for_is_missing(tmp_path: Path) -> No
     assert states == {1: ("done", ""), 99: ("missing", "unknown-id")}
 
 
+@pytest.mark.requirement("R12")
 def test_night_without_observations_is_green_and_says_so(tmp_path: Path) -> None:
     result = run(tmp_path, nights=["2026-12-24"])
     assert result.verdict.ok
@@ -127,6 +131,7 @@ def test_night_without_observations_is_green_and_says_so(tmp_path: Path) -> None
     assert "night 2026-12-24" in result.verdict.line
 
 
+@pytest.mark.requirement("A1.6", "A1.7", "A4.2", "A6.1", "R30")
 def test_command_line_runs_and_tells_verdict_and_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "simulated.yaml"
     config.write_text(CONFIG)
@@ -139,6 +144,7 @@ def test_command_line_runs_and_tells_verdict_and_paths(tmp_path: Path, capsys: p
     assert "RED: 1 of 1 quarantined or missing, more than 80 %" in capsys.readouterr().out
 
 
+@pytest.mark.requirement("R30")
 def test_command_line_refuses_bad_input_with_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "simulated.yaml"
     config.write_text(CONFIG.replace("nbins: 8", "nbinz: 8"))
@@ -191,6 +197,7 @@ steps:
 """
 
 
+@pytest.mark.requirement("A2.5", "A3.9")
 def test_every_step_gives_the_same_bytes_in_every_process(tmp_path: Path, data: Path) -> None:
     """Python's hash seed, gammapy's random names and the moment of writing differ from process to process."""
     config = tmp_path / "simulated.yaml"

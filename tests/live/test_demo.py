@@ -57,6 +57,7 @@ def product_files(root: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (root / "store" / "products").rglob("*") if path.is_file()}
 
 
+@pytest.mark.requirement("R18")
 def test_every_row_is_told_and_the_late_file_heals_its_night(demo: Demo) -> None:
     assert [states(record) for name, record in demo.records.items() if name.startswith("backfill")] == [
         {1: "done", 2: "quarantined", 3: "done"},
@@ -78,6 +79,7 @@ def test_reports_show_map_spectrum_and_light_curve(demo: Demo) -> None:
             assert all(title in page for title in ("Sky maps", "Spectrum", "Light curve"))
 
 
+@pytest.mark.requirement("A2.1", "R5")
 def test_xcom_holds_product_paths_and_nothing_else(demo: Demo) -> None:
     assert len(demo.xcoms) > 100
     for task, key, value in demo.xcoms:

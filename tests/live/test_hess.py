@@ -32,6 +32,7 @@ def product_names(record: dict) -> dict[str, str]:
     return {product["name"]: Path(product["path"]).name for step in record["steps"] for product in step["products"]}
 
 
+@pytest.mark.requirement("A3.9", "R17")
 def test_crab_nights_have_the_keys_and_digests_of_the_command_line(live, tmp_path):
     config = ROOT / "include" / "configs" / "crab-1d.yaml"
     live.add("crab-1d", config.read_text(encoding="utf-8"))

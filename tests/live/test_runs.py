@@ -57,6 +57,7 @@ def with_live_data(live, monkeypatch):
     monkeypatch.setenv("GAMMAOPS_DATA", str(live.data))
 
 
+@pytest.mark.requirement("A1.6", "A1.10", "R17", "R32")
 def test_backfilled_nights_have_the_keys_and_digests_of_the_command_line(live, runs, nights, tmp_path, with_live_data):
     assert list(runs.values()) == ["success"] * 3
     for run_id, night in zip(runs, nights, strict=True):
@@ -121,6 +122,7 @@ def page(live, run_id: str, *, token: str = "") -> tuple[int, Mapping[str, str],
         return error.code, error.headers, error.read().decode()
 
 
+@pytest.mark.requirement("R35")
 def test_the_products_tab_shows_the_report_to_those_who_may_see_the_run(live, runs):
     run_id = next(iter(runs))
     assert page(live, run_id)[0] == 401
@@ -146,6 +148,7 @@ def test_an_unknown_parameter_is_refused(live, runs):
     assert "params: nihgt: is not a parameter of a run" in log.read_text(encoding="utf-8")
 
 
+@pytest.mark.requirement("A3.8", "R17")
 def test_chosen_observations_and_steps_run_alone(live, runs):
     run_id = live.client.trigger("nightly", {"obs_ids": [4], "steps": ["reduce"], "label": "one"})
     assert live.client.wait_run("nightly", run_id) == "success"
@@ -160,6 +163,7 @@ def test_chosen_observations_and_steps_run_alone(live, runs):
     assert [row["obs_id"] for row in record["ledger"]] == [4]
 
 
+@pytest.mark.requirement("R15", "R32")
 def test_a_killed_reduction_is_tried_again_and_gives_the_same_digests(live, runs, tmp_path, with_live_data):
     text = live.analysis.replace("retries: 2", "retries: 2, observations_per_task: 100")
     text = text.replace("schedule: nightly", "schedule: null")

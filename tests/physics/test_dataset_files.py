@@ -157,6 +157,7 @@ def product(path, name):
     return Product(path.as_uri(), "dataset", name, "", "ok", path, row={"name": name})
 
 
+@pytest.mark.requirement("A7.2")
 def test_names_of_two_products_do_not_meet(tmp_path):
     member = product(tmp_path, "obs-1")
     index = Product("i", "datasets", "i", "", "ok", None, members=(member,))

@@ -215,6 +215,7 @@ def test_absent_file_is_not_the_datas_fault(tmp_path, rows):
 
 @pytest.mark.slow
 @pytest.mark.requires_data
+@pytest.mark.requirement("R14")
 def test_no_observation_of_the_hess_release_is_stopped(test_data):
     archive = Archive.read(test_data / "hess-dl3-dr1")
     for row in archive.index_rows:

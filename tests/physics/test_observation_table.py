@@ -89,6 +89,7 @@ def test_night_is_named_by_its_evening_also_after_midnight(four):
     assert nights == {3: "2006-07-28", 1: "2006-07-29", 4: "2006-07-29", 2: "2006-07-29"}
 
 
+@pytest.mark.requirement("A4.8")
 def test_a_run_of_one_night_expects_its_observations_only(four):
     table = table_of(four, Scope(nights=("2006-07-28",), longitude_deg=HESS))
     assert list(table["obs_id"]) == [3]
@@ -99,6 +100,7 @@ def test_nights_without_a_site_are_refused(four):
         table_of(four, Scope(nights=("2006-07-28",)))
 
 
+@pytest.mark.requirement("A4.8")
 def test_times_are_utc_and_half_open(four):
     # TT is 65.184 s ahead of UTC in 2006: observation 1 starts at 19:25:34.816 UTC.
     assert list(table_of(four, Scope(start="2006-07-29T19:25:34.8", stop="2006-07-29T20:00:00"))["obs_id"]) == [1]
@@ -106,6 +108,7 @@ def test_times_are_utc_and_half_open(four):
     assert list(table_of(four, obs_time={"start": "2006-07-29T22:00:00", "stop": None})["obs_id"]) == [2, 4]
 
 
+@pytest.mark.requirement("A4.6")
 def test_observations_named_by_the_run_are_expected_whatever_the_config_selects(four):
     far = {"frame": "icrs", "lon": "10 deg", "lat": "10 deg", "radius": "1 deg"}
     assert len(table_of(four, obs_cone=far)) == 0
@@ -131,6 +134,7 @@ def test_ids_of_the_config_that_the_archive_lacks_are_missing_but_belong_to_no_n
     assert states(table_of(four, night, obs_ids=[1, 7])) == {1: ("selected", "")}
 
 
+@pytest.mark.requirement("A4.6")
 def test_ids_may_stand_in_a_file(four):
     (four / "runs.txt").write_text("# the good ones\n4\n2  # late\n\n")
     assert list(table_of(four, obs_file=str(four / "runs.txt"))["obs_id"]) == [2, 4]
@@ -159,6 +163,7 @@ def test_list_without_observations_does_not_mean_all(four, content):
         table_of(four, obs_ids=[])
 
 
+@pytest.mark.requirement("A4.7")
 def test_cone_takes_what_points_into_it(four):
     near = {"frame": "galactic", "lon": "17.7 deg", "lat": "-52.2 deg", "radius": "1 deg"}
     assert len(table_of(four, obs_cone=near)) == 4
@@ -237,6 +242,7 @@ def test_id_listed_twice_is_one_quarantined_row(tmp_path):
     assert states(table_of(folder)) == {1: ("quarantined", "duplicate-id"), 2: ("selected", "")}
 
 
+@pytest.mark.requirement("A4.9")
 def test_observation_without_its_irfs_is_bad_data(tmp_path):
     folder = write_archive(tmp_path, [(1, 0)], types=("events", "gti", "aeff"))
     assert states(table_of(folder)) == {1: ("quarantined", "missing-irf")}
@@ -292,6 +298,7 @@ def test_every_observation_is_in_exactly_one_night(tmp_path_factory, longitude, 
 
 
 @pytest.mark.requires_data
+@pytest.mark.requirement("R16")
 def test_hess_release_has_59_nights_and_the_flare_in_one(test_data):
     keys = {"required_irf": ["aeff", "edisp", "psf", "bkg"]}
     table = table_of(test_data / "hess-dl3-dr1", Scope(longitude_deg=HESS), **keys)

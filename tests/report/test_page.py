@@ -70,6 +70,7 @@ def test_an_empty_record_says_what_is_missing(read):
         assert sentence in text
 
 
+@pytest.mark.requirement("R25")
 def test_every_state_is_counted_and_the_counts_add_up(record, row, read):
     states = ["done", "done", "reused", "rejected", "quarantined", "missing", "failed"]
     page = read(render_report({**record, "ledger": [row(number, state) for number, state in enumerate(states)]}))
@@ -83,6 +84,7 @@ def test_an_unknown_state_is_shown_as_bad_and_first(record, row, read):
     assert "1 lost" in page.text
 
 
+@pytest.mark.requirement("R25")
 def test_ledger_shows_what_needs_someone_first_and_says_what_to_do(record, row, read):
     ledger = [
         row(5, "done"),

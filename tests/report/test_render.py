@@ -111,6 +111,7 @@ def test_recipe_opens_flux_points_with_the_right_fluxes(flux_points, points, in_
     assert opened.dnde.data == pytest.approx(points.dnde.data, rel=1e-3)
 
 
+@pytest.mark.requirement("R29")
 def test_recipe_opens_a_light_curve_with_the_right_fluxes(light_curve, in_store):
     write_flux_points(light_curve, in_store / "curve.fits")
     opened = run(how_to_open("light_curve", "curve.fits"))["points"]

@@ -76,6 +76,7 @@ def assert_same_maps(dataset, expected, names, rtol=1e-6):
         assert ours.unit == theirs.unit
 
 
+@pytest.mark.requirement("A4.10", "A4.16", "R19")
 def test_spectra_are_those_of_gammapy_to_the_last_bit(spectra, archive):
     expected = gammapy_spectra(archive, [1, 2])
     datasets = read_datasets((spectra,))
@@ -101,6 +102,7 @@ def test_reduction_twice_gives_the_same_bytes(driver, archive, tmp_path):
         assert filecmp.cmp(one.path, two.path, shallow=False)
 
 
+@pytest.mark.requirement("A4.11", "R11")
 def test_stack_is_one_dataset_with_the_counts_of_all(driver, archive, spectra, tmp_path):
     product, _, metrics = driver.run_fan("data-reduction", driver.spectrum_config(archive, stack=True), tmp_path)
     (member,) = product.members
@@ -115,6 +117,7 @@ def test_stack_is_one_dataset_with_the_counts_of_all(driver, archive, spectra, t
 
 
 @pytest.mark.parametrize("method", ["scale", "fit"])
+@pytest.mark.requirement("A4.10", "A4.14", "R19")
 def test_field_of_view_background_is_gammapys(driver, archive, tmp_path, method):
     background = {"method": "fov", "parameters": {"method": method}}
     product, _, _ = driver.run_fan("data-reduction", driver.map_config(archive, background=background), tmp_path)
@@ -126,6 +129,7 @@ def test_field_of_view_background_is_gammapys(driver, archive, tmp_path, method)
     np.testing.assert_allclose(stacked.psf.psf_map.data, expected.psf.psf_map.data, rtol=1e-6)
 
 
+@pytest.mark.requirement("A4.14")
 def test_ring_background_is_gammapys(driver, archive, tmp_path):
     background = {"method": "ring", "parameters": {"r_in": "0.4 deg", "width": "0.3 deg"}}
     config = driver.map_config(archive, nbins=1, background=background)
@@ -243,6 +247,7 @@ def test_no_row_names_a_folder_of_this_machine(driver, archive):
 
 
 @pytest.mark.requires_data
+@pytest.mark.requirement("R31")
 def test_crab_of_hess_has_the_published_counts_and_gammapys_fit(driver, test_data, models_file, tmp_path):
     folder = test_data / "hess-dl3-dr1"
     config = driver.spectrum_config(folder)
@@ -274,6 +279,7 @@ def test_exclusion_mask_of_the_crab_takes_off_counts_away(driver, test_data, tmp
 
 @pytest.mark.requires_data
 @pytest.mark.parametrize("method", ["fov", "ring"])
+@pytest.mark.requirement("R31")
 def test_crab_maps_of_hess_are_gammapys(driver, test_data, tmp_path, method):
     folder, obs_ids = test_data / "hess-dl3-dr1", [23523, 23526]
     ring = method == "ring"

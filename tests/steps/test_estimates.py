@@ -40,6 +40,7 @@ def assert_same_estimates(points, expected):
         np.testing.assert_allclose(ours, theirs, rtol=EXACT, err_msg=name)
 
 
+@pytest.mark.requirement("R11", "R19")
 def test_stack_step_is_stack_reduce(driver, spectra, tmp_path):
     product = driver.run_one("stack", {}, tmp_path, {"datasets": (spectra,)})
     (member,) = product.members
@@ -69,6 +70,7 @@ def test_maps_stacked_by_the_step_cover_what_the_observations_cover(driver, arch
     assert ours.counts.geom.is_aligned(expected.counts.geom)
 
 
+@pytest.mark.requirement("R19")
 def test_fit_is_gammapys_and_its_file_is_a_models_file(spectra, fit_product, models_file):
     datasets = read_datasets((spectra,))
     datasets.models = Models.read(models_file)
@@ -83,6 +85,7 @@ def test_fit_is_gammapys_and_its_file_is_a_models_file(spectra, fit_product, mod
     )
 
 
+@pytest.mark.requirement("A4.4")
 def test_fit_twice_gives_the_same_bytes_and_leaves_the_models_file_alone(
     driver, spectra, fit_product, models_file, tmp_path
 ):
@@ -105,6 +108,7 @@ def test_fit_says_what_it_found(fit_product):
     assert 0.02 < index["error"] < 0.3
 
 
+@pytest.mark.requirement("R21")
 def test_fit_that_does_not_converge_leaves_numbers_but_no_product(driver, spectra, models_file, tmp_path):
     config = driver.blocks("fit", general={"models_file": str(models_file)})
     config["fit"]["optimize_opts"]["migrad_opts"] = {"ncall": 3}
@@ -154,6 +158,7 @@ def test_file_without_models_is_refused(tmp_path, content):
         read_models(path)
 
 
+@pytest.mark.requirement("R19")
 def test_flux_points_bin_by_bin_are_the_estimator_at_once(driver, spectra, fit_product, fitted, tmp_path):
     config = driver.blocks("flux-points", flux_points={"energy": BINS})
     inputs = {"datasets": (spectra,), "fit": (fit_product,)}
@@ -171,6 +176,7 @@ def test_flux_points_bin_by_bin_are_the_estimator_at_once(driver, spectra, fit_p
     )
 
 
+@pytest.mark.requirement("R29")
 def test_flux_points_read_by_gammapy_alone_are_right(driver, spectra, fit_product, fitted, tmp_path):
     config = driver.blocks("flux-points", flux_points={"energy": {**BINS, "nbins": 1}})
     inputs = {"datasets": (spectra,), "fit": (fit_product,)}
@@ -215,6 +221,7 @@ def light_curve_config(driver):
     return driver.blocks("light-curve", light_curve={"energy_edges": {"min": "1 TeV", "max": "20 TeV", "nbins": 1}})
 
 
+@pytest.mark.requirement("R19")
 def test_light_curve_by_intervals_is_the_estimator_at_once(
     driver, light_curve_config, spectra, fit_product, fitted, tmp_path
 ):
@@ -260,6 +267,7 @@ def maps(driver, archive, tmp_path_factory):
     return both, driver.run_fan("data-reduction", config, tmp_path_factory.mktemp("first"))[0]
 
 
+@pytest.mark.requirement("A4.18", "R19")
 def test_excess_map_is_gammapys(driver, maps, tmp_path):
     product = driver.run_one("excess-map", driver.blocks("excess-map"), tmp_path, {"datasets": maps[:1]})
     expected = ExcessMapEstimator("0.1 deg").run(read_dataset(maps[0].members[0].path))

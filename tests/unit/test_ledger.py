@@ -63,6 +63,7 @@ def test_analysis_that_allows_no_quarantine_is_red_with_one() -> None:
     assert not verdict(rows(done=99, quarantined=1), fails=True).ok
 
 
+@pytest.mark.requirement("R13")
 def test_expected_observation_without_outcome_is_failed_with_its_reason() -> None:
     expected = [
         {"obs_id": number, "night": "2026-11-02", "status": status, "reason_class": word, "reason": text}

@@ -46,6 +46,7 @@ def test_night_changes_at_solar_noon() -> None:
 
 
 @given(moments, longitudes)
+@pytest.mark.requirement("R16")
 def test_every_moment_lies_in_the_interval_of_its_night(moment: datetime, longitude: float) -> None:
     start, stop = night_interval(night_of(mjd(moment), longitude)[0], longitude)
     # MJD as a double resolves about a microsecond
@@ -54,6 +55,7 @@ def test_every_moment_lies_in_the_interval_of_its_night(moment: datetime, longit
 
 
 @given(moments, longitudes)
+@pytest.mark.requirement("R16")
 def test_nights_follow_each_other_without_gap_or_overlap(moment: datetime, longitude: float) -> None:
     nights = nights_starting_in(moment, moment + timedelta(days=5), longitude)
     intervals = [night_interval(night, longitude) for night in nights]

@@ -21,6 +21,7 @@ steps:
 """
 
 
+@pytest.mark.requirement("A1.2", "A3.11", "R1")
 def test_steps_come_in_an_order_in_which_they_can_run() -> None:
     plan = plan_of(THREE)
     assert [step.name for step in plan.steps] == ["first", "second", "third"]
@@ -28,11 +29,13 @@ def test_steps_come_in_an_order_in_which_they_can_run() -> None:
     assert plan["third"].products == {"value": "sum", "log": "words"}
 
 
+@pytest.mark.requirement("A3.6")
 def test_only_possible_producer_needs_no_naming() -> None:
     plan = plan_of("steps: [{name: a, tag: count}, {name: b, tag: total}]")
     assert plan["b"].inputs == {"values": (Source("a", "value"),)}
 
 
+@pytest.mark.requirement("A2.10", "A3.5")
 def test_required_products_may_name_a_step_or_a_kind() -> None:
     by_step = plan_of(THREE.replace("[one, two]", "[first, second]"))
     by_mapping = plan_of(THREE.replace("[one, two]", "[{step: first}, {tag: count, step: second}]"))
@@ -90,6 +93,7 @@ def test_closures_follow_the_wires() -> None:
         ),
     ],
 )
+@pytest.mark.requirement("A2.9", "A3.5", "A3.6", "R3")
 def test_wrong_wiring_is_refused_with_its_key_and_remedy(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_of(text)

@@ -42,6 +42,7 @@ def product_files(out: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in (out / "products").rglob("*") if path.is_file()}
 
 
+@pytest.mark.requirement("A2.2", "A3.3")
 def test_toy_sum_adds_what_two_steps_made(tmp_path: Path) -> None:
     result = run(SUM, tmp_path)
     products = {entry["name"]: entry for step in record(tmp_path, result)["steps"] for entry in step["products"]}
@@ -50,6 +51,7 @@ def test_toy_sum_adds_what_two_steps_made(tmp_path: Path) -> None:
     assert (tmp_path / products["words"]["path"]).read_text() == "done\n"
 
 
+@pytest.mark.requirement("A2.6", "R7")
 def test_rerun_writes_no_product_and_one_version(tmp_path: Path) -> None:
     first = run(words("aa", "b", "truncated"), tmp_path, label="night")
     before = product_files(tmp_path)
@@ -167,6 +169,7 @@ def test_two_stores_hold_the_same_payloads(tmp_path: Path) -> None:
     assert len(names[0]) == 4  # table, two words, index
 
 
+@pytest.mark.requirement("R13")
 def test_bad_observation_is_quarantined_with_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
     result = run(words("a", "truncated", "b", "c", "d"), tmp_path)
     row = record(tmp_path, result)["ledger"][1]
@@ -175,12 +178,14 @@ def test_bad_observation_is_quarantined_with_its_reason_and_the_others_go_on(tmp
     assert (row["state"], row["reason_class"], row["reason"]) == ("quarantined", "truncated", "the file ends early")
 
 
+@pytest.mark.requirement("R13")
 def test_missing_observation_is_in_the_ledger(tmp_path: Path) -> None:
     result = run(words("a", "absent", "b", "c", "d"), tmp_path)
     assert states(tmp_path, result)[1] == "missing"
     assert result.verdict.ok
 
 
+@pytest.mark.requirement("A7.3")
 def test_infrastructure_failure_makes_the_run_red_and_keeps_the_others(tmp_path: Path) -> None:
     result = run(words("a", "disk", "b"), tmp_path)
     row = record(tmp_path, result)["ledger"][1]
@@ -190,6 +195,7 @@ def test_infrastructure_failure_makes_the_run_red_and_keeps_the_others(tmp_path:
     assert states(tmp_path, result) == {0: "done", 1: "failed", 2: "done"}
 
 
+@pytest.mark.requirement("R12")
 def test_run_without_observations_is_green_no_data(tmp_path: Path) -> None:
     result = run("steps: [{name: reduce, tag: toy-reduce}]", tmp_path)
     assert result.verdict.ok
@@ -197,6 +203,7 @@ def test_run_without_observations_is_green_no_data(tmp_path: Path) -> None:
     assert record(tmp_path, result)["steps"][0]["status"] == "no_work"
 
 
+@pytest.mark.requirement("R12")
 def test_run_in_which_nothing_could_be_used_is_red(tmp_path: Path) -> None:
     result = run(words("truncated", more="dag: {max_quarantined: 100 %}\n"), tmp_path)
     assert not result.verdict.ok
@@ -209,6 +216,7 @@ def test_analysis_that_forbids_bad_observations_is_red_with_one(tmp_path: Path) 
     assert "allows no quarantined observation" in result.verdict.line
 
 
+@pytest.mark.requirement("A7.1", "R10")
 def test_chunks_name_rows_and_lose_nothing(tmp_path: Path) -> None:
     text = words(*"abcde", "truncated", more="dag: {observations_per_task: 4}\n")
     result = run(text, tmp_path)
@@ -216,6 +224,7 @@ def test_chunks_name_rows_and_lose_nothing(tmp_path: Path) -> None:
     assert len(list((tmp_path / "products" / "outcomes").rglob("*.json"))) == 4  # two indexes with their sidecars
 
 
+@pytest.mark.requirement("R7")
 def test_reuse_only_refuses_to_compute(tmp_path: Path) -> None:
     assert not run(words("a"), tmp_path, reuse="only").verdict.ok
     run(words("a"), tmp_path)
@@ -224,6 +233,7 @@ def test_reuse_only_refuses_to_compute(tmp_path: Path) -> None:
     assert states(tmp_path, again) == {0: "reused"}
 
 
+@pytest.mark.requirement("R7")
 def test_rebuild_computes_again_and_gets_the_same_bytes(tmp_path: Path) -> None:
     run(words("a"), tmp_path)
     before = product_files(tmp_path)
@@ -232,6 +242,7 @@ def test_rebuild_computes_again_and_gets_the_same_bytes(tmp_path: Path) -> None:
     assert product_files(tmp_path).keys() == before.keys()
 
 
+@pytest.mark.requirement("A2.11")
 def test_damaged_product_is_made_again(tmp_path: Path) -> None:
     run(words("a", "b"), tmp_path)
     damaged = next(path for path in (tmp_path / "products" / "word").rglob("*.yaml") if path.read_text() == "a\n")
@@ -242,6 +253,7 @@ def test_damaged_product_is_made_again(tmp_path: Path) -> None:
     assert damaged.read_text() == "a\n"
 
 
+@pytest.mark.requirement("A2.6", "R7")
 def test_change_of_one_value_changes_only_what_depends_on_it(tmp_path: Path) -> None:
     first, second = run(SUM, tmp_path), run(SUM.replace("number: 2", "number: 3"), tmp_path)
     assert first.products["first"] == second.products["first"]
@@ -249,18 +261,21 @@ def test_change_of_one_value_changes_only_what_depends_on_it(tmp_path: Path) -> 
     assert first.products["third"] != second.products["third"]
 
 
+@pytest.mark.requirement("A1.1", "A3.8", "A6.1")
 def test_chosen_step_runs_with_what_it_needs_and_nothing_else(tmp_path: Path) -> None:
     result = run(SUM, tmp_path, steps=["second"])
     assert set(result.products) == {"second"}
     assert result.verdict.ok
 
 
+@pytest.mark.requirement("A3.8")
 def test_override_is_checked_like_the_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"params: .*numbr"):
         run(SUM, tmp_path, overrides={"count": {"numbr": 3}})
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.requirement("A1.9")
 def test_frozen_config_is_complete(tmp_path: Path) -> None:
     config = parse_config(SUM, name="toy", source="toy.yaml")
     result = gammaops.run(config, tmp_path, overrides={"count": {"number": 7}})

@@ -33,6 +33,7 @@ def files_of(store: ProductStore) -> list[str]:
     return sorted(path.name for path in (store.root / "products").rglob("*") if path.is_file())
 
 
+@pytest.mark.requirement("A2.4", "A6.2")
 def test_published_product_reads_back_with_its_metrics(store: ProductStore) -> None:
     made = publish(store, b"numbers")
     again = store.open(made.uri)
@@ -43,6 +44,7 @@ def test_published_product_reads_back_with_its_metrics(store: ProductStore) -> N
     assert again.path.relative_to(store.root).as_posix() == f"products/fit/{KEY[:2]}/{KEY}.{made.digest}.fits"
 
 
+@pytest.mark.requirement("A2.7")
 def test_second_publisher_of_a_key_publishes_nothing(store: ProductStore) -> None:
     first, second = publish(store, b"first"), publish(store, b"second")
     assert second == first
@@ -60,6 +62,7 @@ def test_scratch_is_gone_after_publishing(store: ProductStore) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"numberz", b"number", b""])
+@pytest.mark.requirement("A2.11")
 def test_damaged_payload_is_refused_and_set_aside(store: ProductStore, damage: bytes) -> None:
     made = publish(store, b"numbers")
     assert made.path is not None
@@ -98,6 +101,7 @@ def test_outcome_without_payload_has_a_path_and_a_reason(store: ProductStore) ->
     assert made.uri.endswith(f"{KEY}.json")
 
 
+@pytest.mark.requirement("A2.1", "A2.8", "A3.10")
 def test_index_lists_members_relative_to_the_root(store: ProductStore) -> None:
     members = [Member({"name": str(n)}, product=publish(store, bytes([n]), content_key({"n": n}))) for n in (2, 1)]
     index = store.publish_index("datasets", KEY, members, {**SIDECAR, "index": True})
@@ -134,6 +138,7 @@ def _race(root: Path, number: int) -> None:
     publish(ProductStore(root), f"try {number}".encode())
 
 
+@pytest.mark.requirement("R6")
 def test_of_racing_publishers_one_wins_and_the_store_is_valid(store: ProductStore) -> None:
     context = multiprocessing.get_context("fork")
     tries = [context.Process(target=_race, args=(store.root, number)) for number in range(8)]
@@ -154,6 +159,7 @@ def _killed_before_the_sidecar(root: Path) -> None:
     publish(ProductStore(root), b"numbers")
 
 
+@pytest.mark.requirement("R6")
 def test_try_killed_before_the_sidecar_leaves_no_product_and_is_repaired(store: ProductStore) -> None:
     process = multiprocessing.get_context("fork").Process(target=_killed_before_the_sidecar, args=(store.root,))
     process.start()
@@ -178,10 +184,12 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=5))
+@pytest.mark.requirement("A2.5")
 def test_key_ignores_the_order_of_keys(document: dict[str, object]) -> None:
     assert content_key(document) == content_key(dict(reversed(document.items())))
 
 
+@pytest.mark.requirement("A2.6")
 def test_key_differs_where_a_value_does() -> None:
     assert content_key({"a": 1}) != content_key({"a": 2})
     assert content_key({"a": [1, 2]}) != content_key({"a": [2, 1]})

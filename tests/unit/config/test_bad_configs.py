@@ -14,6 +14,7 @@ CASES = yaml.safe_load((Path(__file__).resolve().parents[2] / "data" / "mistakes
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{number}-{case['said'][0][:40]}" for number, case in enumerate(CASES)])
+@pytest.mark.requirement("A1.4", "R3")
 def test_mistake_is_reported_with_its_place(crab: str, case: dict):
     assert case["right"] in crab
     with pytest.raises(ConfigError, match=r"^crab\.yaml:") as caught:

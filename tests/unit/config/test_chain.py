@@ -25,10 +25,12 @@ def chain(crab: str, **changes: object) -> list[str]:
     return [step.name for step in make_plan(config).steps]
 
 
+@pytest.mark.requirement("A4.10", "A4.11")
 def test_unstacked(crab: str):
     assert chain(crab) == ["reduce", "spectrum", "points"]
 
 
+@pytest.mark.requirement("A4.11")
 def test_stacked(crab: str):
     assert chain(crab, stack=True) == ["reduce", "stack", "spectrum", "points"]
 

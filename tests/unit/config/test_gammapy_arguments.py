@@ -47,6 +47,7 @@ def signature(classes: list[type]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("written", "classes", "left_out"), CASES, ids=[case[1][0].__name__ for case in CASES])
+@pytest.mark.requirement("A4.14", "A4.15")
 def test_names_and_defaults(written: dict[str, Any], classes: list[type], left_out: set[str]):
     theirs = signature(classes)
     assert set(written) == set(theirs) - OURS - left_out
@@ -91,6 +92,7 @@ def test_config_that_gammapy_writes_is_accepted(kind: str):
     assert [step.name for step in make_plan(config).steps] == ["reduce", *maps, "spectrum", "points"]
 
 
+@pytest.mark.requirement("A4.1", "A4.12", "A4.13", "A4.18")
 def test_blocks_have_all_keys_of_gammapys_config():
     theirs = GammapyConfig().model_dump(mode="json")
     for block, values in theirs.items():

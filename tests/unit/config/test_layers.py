@@ -48,6 +48,7 @@ def build(crab: str, layers: set[str]) -> tuple[AnalysisConfig, StepConfig]:
 @pytest.mark.parametrize("analysis", [False, True])
 @pytest.mark.parametrize("site", [False, True])
 @pytest.mark.usefixtures("sites")
+@pytest.mark.requirement("A4.19", "R4")
 def test_precedence(crab: str, params: bool, step: bool, analysis: bool, site: bool):
     given = {"params": params, "step": step, "analysis": analysis, "site": site}
     config, reduce = build(crab, {layer for layer, there in given.items() if there})
@@ -75,6 +76,7 @@ def test_frozen_config_keeps_every_layer(crab: str, params: bool, step: bool):
 
 
 @pytest.mark.parametrize("back", ["null", "[]", "0.02 deg"])
+@pytest.mark.requirement("A4.19", "R4")
 def test_step_can_go_back_to_the_default(crab: str, back: str):
     text = crab.replace("  geom: {", "  geom: {wcs: {binsize: 0.3 deg}, ")
     text = text.replace(REDUCE, f"{REDUCE}, config: {{datasets: {{geom: {{wcs: {{binsize: {back}}}}}}}}}")
@@ -171,6 +173,7 @@ def test_mistake_in_a_site_names_its_file(crab: str, sites: Path):
     ]
 
 
+@pytest.mark.requirement("A3.2")
 def test_step_without_name_is_called_by_its_tag(crab: str):
     text = crab.replace("name: reduce, ", "").replace("name: points, ", "")
     assert [step.name for step in parse_config(text, "crab", "c").steps] == [

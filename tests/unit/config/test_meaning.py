@@ -24,6 +24,7 @@ def digest(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["crab", "original"])
+@pytest.mark.requirement("A1.2", "R1")
 def test_examples_of_the_design_are_accepted_and_wired(name: str, request: pytest.FixtureRequest):
     config = parse_config(request.getfixturevalue(name), name, f"{name}.yaml")
     assert len(make_plan(config).steps) == 3
