@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.orchestration.parameters import KNOWN, refuse_unknown, run_params, run_scope
-from gammaops.runner.run import REUSE
+from gammaops.runner.scope import scope_in_words
 from gammaops.steps.base import Scope
 
 TEXT = """\
@@ -142,8 +142,8 @@ def test_an_analysis_of_all_observations_needs_no_night(schedule):
         assert run_scope(every, context(run_type, *HOUR)) == Scope()
 
 
-def test_ways_of_reuse_are_those_of_the_runner():
-    assert run_params([])["reuse"].schema["enum"] == list(REUSE)
+def test_a_run_that_takes_nothing_says_so():
+    assert scope_in_words(NOTHING) == "no night, so no observation"
 
 
 @pytest.mark.requirement("R17")

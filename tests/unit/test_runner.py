@@ -80,6 +80,9 @@ def test_rerun_touches_no_index_either(tmp_path: Path, text: str) -> None:
         ({"reuse": "bogus"}, "params: reuse: 'bogus' is no way to reuse"),
         ({"nights": ["04-12-2004"]}, "params: night: '04-12-2004' is no date"),
         ({"start": "yesterday"}, "params: start: 'yesterday' is no time"),
+        ({"obs_ids": [-1]}, "params: obs_ids: -1 is no OBS_ID"),
+        ({"obs_ids": [10**30]}, f"params: obs_ids: {10**30} is no OBS_ID"),
+        ({"label": ""}, "params: label: is empty"),
     ],
 )
 def test_request_that_cannot_be_meant_is_refused_before_anything_is_written(

@@ -14,7 +14,7 @@ from gammaops.api import run as run_analysis
 from gammaops.config import load_config, store_root
 from gammaops.errors import RunFailed
 from gammaops.plan import make_plan
-from gammaops.runner.run import REUSE
+from gammaops.steps.base import REUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

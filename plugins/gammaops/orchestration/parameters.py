@@ -12,6 +12,7 @@ from gammaops.errors import ConfigError, Problem
 from gammaops.nights import last_complete_night, nights_starting_in
 from gammaops.orchestration.timetable import delay_of
 from gammaops.schema.schedules import NIGHTLY
+from gammaops.steps.base import OBS_ID_MAX, REUSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ def run_params(step_names: Sequence[str]) -> dict[str, Param]:
         "obs_ids": Param(
             None,
             type=["null", "array"],
-            items={"type": "integer", "minimum": 0},
+            items={"type": "integer", "minimum": 0, "maximum": OBS_ID_MAX},
             maxItems=MANY,
             title="Observations",
             description="OBS_IDs to take, one a line; empty: those that the analysis selects.",
@@ -65,7 +66,7 @@ def run_params(step_names: Sequence[str]) -> dict[str, Param]:
         "reuse": Param(
             "use",
             type="string",
-            enum=["use", "rebuild", "only"],
+            enum=list(REUSE),
             title="Products that exist",
             description="use them; rebuild them; or use only them and refuse to compute.",
         ),

@@ -13,17 +13,15 @@ from gammaops.config import AnalysisConfig, parse_config, project_root
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
-from gammaops.steps.base import Scope
+from gammaops.steps.base import OBS_ID_MAX, REUSE, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gammaops.errors import ConfigError, Problem
-from gammaops.plan import PlannedStep
+    from gammaops.plan import PlannedStep
 
-__all__ = ["REUSE", "Provenance", "Run", "begin"]
+__all__ = ["Provenance", "Run", "begin"]
 
-REUSE = ("use", "rebuild", "only")
 FROZEN_HEADER = (
     "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
 )
@@ -147,6 +145,8 @@ def begin(
         If the steps cannot be wired with these parameters, or a parameter cannot be meant; nothing is written then.
     """
     _check(config, scope, reuse, steps)
+    if not name:
+        raise ConfigError([_problem("label", "is empty", "a name for the run")])
     folder = RunFolder.new(store, config.name, name)
     request = {
         "analysis": config.name,
@@ -188,6 +188,11 @@ def _scope_problems(scope: Scope) -> list[Problem]:
         _problem(key, f"{text!r} is no time", "ISO, such as 2004-12-04T18:00:00")
         for key, text in times.items()
         if text and not _parses(datetime.fromisoformat, text)
+    ]
+    problems += [
+        _problem("obs_ids", f"{obs_id} is no OBS_ID", "whole numbers from 0 to 2^63 - 1")
+        for obs_id in scope.obs_ids
+        if not 0 <= obs_id <= OBS_ID_MAX
     ]
     if scope.nights and scope.longitude_deg is None:
         expected = "dag.site in the config, or start and stop"

@@ -42,6 +42,8 @@ def manual_scope(
 
 def scope_in_words(scope: Scope) -> str:
     """What a run takes, for its verdict line."""
+    if scope.start and scope.start == scope.stop:
+        return "no night, so no observation"
     words = []
     if scope.nights:
         shown = scope.nights[0] if len(scope.nights) == 1 else f"{scope.nights[0]} … {scope.nights[-1]}"

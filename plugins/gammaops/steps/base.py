@@ -23,7 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Fan", "Figure", "Output", "Port", "Scope", "Section", "StepSpec", "Table"]
+__all__ = ["OBS_ID_MAX", "REUSE", "Fan", "Figure", "Output", "Port", "Scope", "Section", "StepSpec", "Table"]
+
+# What a run may do with products that exist.
+REUSE = ("use", "rebuild", "only")
+# GADF keeps OBS_ID in 64 bits.
+OBS_ID_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 import urllib.error
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BUSY", "AirflowApiError", "AirflowClient"]
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS = 0.5
+TELL_SECONDS = 15
 FINISHED = frozenset({"success", "failed"})
+ENDED = FINISHED | {"skipped", "upstream_failed", "removed"}
 UNAUTHORIZED = 401
 NOT_FOUND = 404
 # What the API server answers where SQLite gave up because two wrote at a time; nothing has happened then.
@@ -153,14 +158,19 @@ class AirflowClient:
         TimeoutError
             If it has not ended in time; the message holds the states of its tasks.
         """
-        deadline = time.monotonic() + timeout_s
+        begun = told = time.monotonic()
         while True:
             state = self.run_state(dag_id, run_id)
             if state in FINISHED:
                 return state
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > begun + timeout_s:
                 tasks = self.tasks(dag_id, run_id)
                 raise TimeoutError(f"{dag_id} {run_id} is {state} after {timeout_s:.0f} s: {tasks}")
+            if now > told + TELL_SECONDS:
+                told = now
+                states = self.tasks(dag_id, run_id).values()
+                log.info("%s: %s of %s tasks have ended", run_id, sum(s in ENDED for s in states), len(states))
             time.sleep(POLL_SECONDS)
 
     def run_state(self, dag_id: str, run_id: str) -> str:
