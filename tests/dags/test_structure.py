@@ -10,10 +10,11 @@ import pytest
 from airflow.sdk import DAG, TaskGroup
 from airflow.serialization.serialized_objects import DagSerialization
 
-from gammaops.config import load_config
+from gammaops.config import load_config, parse_config
 from gammaops.orchestration.factory import build_dag
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def described(dag: DAG) -> list[dict[str, object]]:
@@ -118,3 +119,23 @@ def test_a_manual_analysis_looks_for_no_late_nights(make_dag):
 def test_the_docs_of_a_manual_analysis_say_how_to_choose_nights(make_dag):
     assert "cannot be backfilled" in make_dag(schedule="null").doc_md
     assert "cannot be backfilled" not in make_dag().doc_md
+
+
+@pytest.mark.parametrize(
+    ("rule", "waits_for"), [("", "none_failed"), ("strict", "none_failed"), ("lenient", "all_done")]
+)
+@pytest.mark.requirement("A3.14", "R12")
+def test_a_lenient_step_runs_whatever_failed_before_it(rule: str, waits_for: str):
+    text = (ROOT / "tests" / "data" / "original.yaml").read_text(encoding="utf-8")
+    text += f"    rule: {rule}\n"
+    tasks = build_dag(parse_config(text, "original", "original.yaml")).task_dict
+    assert tasks["hess_excess_map"].trigger_rule == waits_for
+    assert {tasks[f"{name}_data_reduction.select"].trigger_rule for name in ("hess1", "hess1u")} == {"none_failed"}
+
+
+@pytest.mark.requirement("A3.4")
+def test_a_step_whose_inputs_are_given_waits_for_the_start_alone():
+    path = f"products/datasets/ab/ab{'0' * 30}.{'1' * 16}.json"
+    text = f"general: {{models_file: m.yaml}}\nsteps: [{{name: fit, tag: fit, inputs: {path}}}]\n"
+    dag = build_dag(parse_config(text, "given", "given.yaml"))
+    assert dag.task_dict["fit"].upstream_task_ids == {"start"}

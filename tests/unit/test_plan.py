@@ -48,6 +48,36 @@ def test_required_products_may_name_a_step_or_a_kind() -> None:
     )
 
 
+VALUE = f"products/value/ab/ab{'0' * 30}.{'1' * 16}.yaml"
+
+
+@pytest.mark.requirement("A3.4")
+def test_products_from_outside_join_those_of_other_steps() -> None:
+    plan = plan_of(f"steps: [{{name: a, tag: count}}, {{name: b, tag: total, inputs: [{VALUE}]}}]")
+    assert plan["b"].inputs == {"values": (Source("a", "value"),)}
+    assert plan["b"].external == {"values": (VALUE,)}
+
+
+@pytest.mark.requirement("A3.4")
+def test_products_from_outside_replace_those_of_other_steps_where_asked() -> None:
+    text = f"steps: [{{name: a, tag: count}}, {{name: b, tag: total, inputs: {VALUE}, extend: false}}]"
+    plan = plan_of(text)
+    assert plan["b"].inputs == {"values": ()}
+    assert plan["b"].external == {"values": (VALUE,)}
+    assert plan["b"].upstream == ()
+
+
+@pytest.mark.requirement("A3.4")
+def test_products_from_outside_need_no_step_that_makes_them() -> None:
+    plan = plan_of(f"steps: [{{name: b, tag: total, inputs: ['file:///somewhere/{VALUE}']}}]")
+    assert plan["b"].external == {"values": (f"file:///somewhere/{VALUE}",)}
+
+
+def test_a_step_of_several_products_gives_those_that_can_be_read() -> None:
+    plan = plan_of(f"{THREE}  - {{name: fourth, tag: total, required_products: [third]}}")
+    assert plan["fourth"].inputs == {"values": (Source("third", "value"),)}
+
+
 def test_names_become_group_ids_of_letters_digits_and_underscores() -> None:
     assert plan_of("steps: [{name: hess1 data-reduction, tag: count}]").steps[0].group_id == "hess1_data_reduction"
 
@@ -63,7 +93,7 @@ def test_closures_follow_the_wires() -> None:
     [
         (
             THREE.replace("[one, two]", "[one, tow]"),
-            r"toy.yaml:3:\d+: steps\[0\].required_products: no step makes 'tow'; .*did you mean two",
+            r"toy.yaml:3:\d+: steps\[0\].required_products\[1\]: no step makes 'tow'; .*did you mean two",
         ),
         (
             "steps: [{name: a, tag: count}, {name: b, tag: count}, {name: c, tag: total}]",
@@ -91,6 +121,18 @@ def test_closures_follow_the_wires() -> None:
             " {name: c, tag: count}]",
             "'w' is of kind 'words', which 'total' does not read; expected products of kind value",
         ),
+        (
+            "steps:\n- {name: a, tag: count}\n- name: b\n  tag: total\n  inputs:\n  - ../value.yaml",
+            r"toy.yaml:6:5: steps\[1\].inputs\[0\]: '../value.yaml' is no product path; expected a path such as prod",
+        ),
+        (
+            f"steps: [{{name: a, tag: total, inputs: [{VALUE.replace('/value/', '/fit/')}]}}]",
+            "is of kind 'fit', which 'total' does not read; expected products of kind value",
+        ),
+        (
+            "steps: [{name: a, tag: count, rule: any}]",
+            r"steps\[0\].rule: 'any' is unknown; expected one of: strict, lenient",
+        ),
     ],
 )
 @pytest.mark.requirement("A2.9", "A3.5", "A3.6", "R3")
@@ -103,6 +145,6 @@ def test_all_wiring_problems_come_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of("steps: [{name: a, tag: total, required_products: [x]}, {name: b, tag: total, required_products: [y]}]")
     assert {problem.key for problem in caught.value.problems} >= {
-        "steps[0].required_products",
-        "steps[1].required_products",
+        "steps[0].required_products[0]",
+        "steps[1].required_products[0]",
     }

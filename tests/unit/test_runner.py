@@ -22,6 +22,15 @@ steps:
 """
 
 
+def joined(first: int, second: int, more: str) -> str:
+    """The sum of two numbers; one below nothing fails, nothing is no work."""
+    counts = [
+        f"{{name: {name}, tag: count, config: {{count: {{number: {number}}}}}}}"
+        for name, number in (("a", first), ("b", second))
+    ]
+    return f"steps: [{', '.join(counts)}, {{name: c, tag: total, required_products: [a, b]{more}}}]"
+
+
 def words(*values: str, more: str = "") -> str:
     return f"toy: {{words: [{', '.join(values)}]}}\n{more}steps: [{{name: reduce, tag: toy-reduce}}]"
 
@@ -42,13 +51,74 @@ def product_files(out: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in (out / "products").rglob("*") if path.is_file()}
 
 
-@pytest.mark.requirement("A2.2", "A3.3")
+@pytest.mark.requirement("A2.2", "A3.3", "A3.7")
 def test_toy_sum_adds_what_two_steps_made(tmp_path: Path) -> None:
     result = run(SUM, tmp_path)
     products = {entry["name"]: entry for step in record(tmp_path, result)["steps"] for entry in step["products"]}
     assert result.verdict.ok
     assert (tmp_path / products["sum"]["path"]).read_text() == "3\n"
     assert (tmp_path / products["words"]["path"]).read_text() == "done\n"
+
+
+def entry(out: Path, result: LocalRun, name: str) -> dict:
+    return next(step for step in record(out, result)["steps"] if step["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "rule", "status", "reason"),
+    [
+        ((1, 2), "", "ok", ""),
+        ((1, 2), ", rule: strict", "ok", ""),
+        ((1, 0), "", "ok", "partial: made from 1 of 2 inputs, nothing came from 'b'"),
+        ((1, 0), ", rule: lenient", "ok", "partial: made from 1 of 2 inputs, nothing came from 'b'"),
+        (
+            (1, 0),
+            ", rule: strict",
+            "no_work",
+            "it reads values of 'a', 'b', which had none to give, and it is strict",
+        ),
+        ((0, 0), ", rule: lenient", "no_work", "it reads values of 'a', 'b', which had none to give"),
+        ((1, -1), "", "failed", "the step 'b' made no product"),
+        ((1, -1), ", rule: strict", "failed", "the step 'b' made no product"),
+        ((1, -1), ", rule: lenient", "ok", "partial: made from 1 of 2 inputs, nothing came from 'b'"),
+    ],
+)
+@pytest.mark.requirement("A3.14", "R12")
+def test_a_step_is_strict_or_lenient_about_its_inputs(
+    tmp_path: Path, numbers: tuple[int, int], rule: str, status: str, reason: str
+) -> None:
+    result = run(joined(*numbers, rule), tmp_path)
+    made = entry(tmp_path, result, "c")
+    assert made["status"] == status
+    assert made["reason"].startswith(reason) if reason else made["reason"] == ""
+    assert result.verdict.ok is (min(numbers) >= 0), "a step that failed makes the run red, whoever goes on without it"
+
+
+@pytest.mark.parametrize(("more", "total"), [("", 43), (", extend: false", 40)])
+@pytest.mark.requirement("A3.4")
+def test_products_of_other_runs_join_or_replace(tmp_path: Path, more: str, total: int) -> None:
+    earlier = run("steps: [{name: x, tag: count, config: {count: {number: 40}}}]", tmp_path)
+    (made,) = entry(tmp_path, earlier, "x")["products"]
+    for path in (made["path"], (tmp_path / made["path"]).as_uri()):
+        result = run(joined(1, 2, f", inputs: [{path}]{more}"), tmp_path)
+        product = entry(tmp_path, result, "c")["products"][0]
+        assert (tmp_path / product["path"]).read_text() == f"{total}\n"
+
+
+def test_product_of_another_store_is_refused_in_words(tmp_path: Path) -> None:
+    elsewhere = f"file:///elsewhere/products/value/ab/ab{'0' * 30}.yaml"
+    result = run(joined(1, 2, f", inputs: ['{elsewhere}']"), tmp_path)
+    assert (
+        entry(tmp_path, result, "c")["reason"] == f"ProductError: {elsewhere} is not in the store {tmp_path.as_uri()}"
+    )
+
+
+@pytest.mark.requirement("A3.1", "A6.4")
+def test_parallel_false_makes_one_task_of_all_rows(tmp_path: Path) -> None:
+    text = words("a", "b", "c").replace("tag: toy-reduce", "tag: toy-reduce, parallel: false")
+    _, tasks = by_tasks(tmp_path, text)
+    assert [path.partition("#")[2] for path in tasks["reduce"]["fragments"]] == ["rows=0-2"]
+    assert states(tmp_path, run(text, tmp_path)) == {0: "done", 1: "done", 2: "done"}
 
 
 @pytest.mark.requirement("A2.6", "R7")

@@ -42,7 +42,8 @@ def _steps_table(planned: Plan) -> Table:
     table = Table("step", "tag", "reads", "makes", "tasks", title=planned.analysis)
     for step in planned.steps:
         sources = [source for role in step.inputs.values() for source in role]
-        reads = ", ".join(planned[source.step].products[source.output] for source in sources)
+        names = [planned[source.step].products[source.output] for source in sources]
+        reads = ", ".join([*names, *(path for paths in step.external.values() for path in paths)])
         tasks = f"one per {step.spec.fan_out.over}" if step.spec.fan_out and step.parallel else "one"
         table.add_row(step.name, step.spec.tag, reads or "-", ", ".join(step.products.values()), tasks)
     return table

@@ -39,6 +39,12 @@ class StepConfig:
         Overrides, as given.
     parallel : bool
         Whether its rows become mapped tasks.
+    inputs : tuple of str
+        Paths of products that other runs have made.
+    extend : bool
+        Whether these join the products of other steps, or replace them.
+    rule : str
+        ``strict`` or ``lenient`` about products that are not there; empty: neither.
     """
 
     name: str
@@ -47,6 +53,9 @@ class StepConfig:
     required_products: tuple[str | Mapping[str, str], ...]
     config: Mapping[str, Any]
     parallel: bool = True
+    inputs: tuple[str, ...] = ()
+    extend: bool = True
+    rule: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +113,9 @@ class AnalysisConfig:
                 "products": step.products,
                 "required_products": step.required_products,
                 "parallel": step.parallel,
+                "inputs": step.inputs,
+                "extend": step.extend,
+                "rule": step.rule,
                 "blocks": self.blocks(step),
             }
             for step in self.steps

@@ -130,6 +130,15 @@ _STEP = {
         "default": None,
         "meta": {"doc": "Inputs"},
     },
+    "inputs": texts("Paths of products that other runs have made, as their reports list them"),
+    "extend": flag(
+        "Whether `inputs` join the products of other steps; false: they replace those of the same role", default=True
+    ),
+    "rule": choice(
+        ("strict", "lenient"),
+        "strict: it needs every product that it is wired to; lenient: it takes what there is, whatever failed; "
+        "not given: it does without products of steps that had no work, and not without those of steps that failed",
+    ),
     "config": {"type": "dict", "meta": {"doc": "Overrides of the analysis' blocks"}},
     "parallel": flag("Whether it fans out to mapped tasks", default=True),
 }

@@ -201,6 +201,9 @@ def _step(resolution: Resolution, index: int, entry: Any, taken: set[str]) -> St
         required_products=tuple(wanted if isinstance(wanted, list) else [wanted]),
         config=override or {},
         parallel=values["parallel"],
+        inputs=tuple(values["inputs"] or ()),
+        extend=values["extend"],
+        rule=values["rule"] or "",
     )
 
 
@@ -230,6 +233,9 @@ def _document(
                 "required_products": step.required_products,
                 "config": {block: values for block, values in own.items() if values},
                 "parallel": step.parallel,
+                "inputs": step.inputs,
+                "extend": step.extend,
+                "rule": step.rule or None,
             }
         )
     document = {"description": description, "dag": dag, **blocks, "steps": entries}

@@ -162,7 +162,7 @@ def _add_task(
         step=step.name,
         inputs=_inputs(sources),
         outlets=outlets,
-        trigger_rule="none_failed",
+        trigger_rule=_waits_for(step),
         **arguments,
     )
     if not any(sources.values()):
@@ -181,7 +181,7 @@ def _add_fan_out(
             task_id=split_id,
             role="split",
             inputs=_inputs(sources),
-            trigger_rule="none_failed",
+            trigger_rule=_waits_for(step),
         )
         parts = (
             operator_class(step.spec.tag, mapped=True)
@@ -207,6 +207,11 @@ def _add_fan_out(
     if not any(sources.values()):
         start >> split
     return StepTasks(step.name, collect.task_id, split.task_id, parts.task_id), collect
+
+
+def _waits_for(step: PlannedStep) -> str:
+    """A step that failed blocks those that read from it, unless they are lenient."""
+    return "all_done" if step.rule == "lenient" else "none_failed"
 
 
 def _inputs(sources: Sources) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class PlannedStep:
         ``1d`` or ``3d``; empty where no datasets take part.
     parallel : bool
         Whether its rows become mapped tasks.
+    external : mapping of str to tuple of str
+        Paths of products from outside the plan that it reads in each role.
+    rule : str
+        ``strict``: it needs every product that it is wired to; ``lenient``: it takes what there is; empty: it does
+        without those that had nothing to give, and not without those that failed.
     """
 
     name: str
@@ -50,6 +55,8 @@ class PlannedStep:
     products: Mapping[str, str]
     dataset_type: str = ""
     parallel: bool = True
+    external: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rule: str = ""
 
     @property
     def upstream(self) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import re
 
 from gammaops.errors import ProductError
 
-__all__ = ["MAX_LENGTH", "bounded", "rows_of", "with_rows"]
+__all__ = ["MAX_LENGTH", "bounded", "kind_of", "rows_of", "with_rows"]
 
 MAX_LENGTH = 256
+_PRODUCT = re.compile(r"(?:.*/)?products/(?P<kind>\w+)/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}\.[\w.]+")
 _ROWS = re.compile(r"rows?=(?:(?P<first>\d+)(?:-(?P<last>\d+))?)?")
 
 
@@ -23,6 +24,12 @@ def bounded(path: str) -> str:
     if len(path.encode()) > MAX_LENGTH:
         raise ProductError(f"the product path {path} has more than {MAX_LENGTH} bytes; give the store a shorter root")
     return path
+
+
+def kind_of(path: str) -> str:
+    """The kind of a product, as its path tells: ``products/<kind>/ab/ab….fits``; empty if that is no product path."""
+    match = _PRODUCT.fullmatch(path)
+    return match["kind"] if match else ""
 
 
 def with_rows(uri: str, rows: range) -> str:

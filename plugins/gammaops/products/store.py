@@ -73,6 +73,10 @@ class ProductStore:
         """A product path as indexes, sidecars and records name it: below the root, so that it holds in any store."""
         return self.local(uri).relative_to(self.root).as_posix()
 
+    def complete(self, path: str) -> str:
+        """The product path behind one that may be relative to the root."""
+        return path if "://" in path else self.uri_of(self.root / path)
+
     def local(self, uri: str) -> Path:
         """The file behind a product path; its fragment is left out.
 

@@ -77,7 +77,8 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
         why = errors[-1] if errors else "the tasks ended without a word"
         return "failed", f"no outcome for {', '.join(left.lost)} ({why}); clear these tasks"
     if left.products:
-        return "ok", "" if step.spec.observations else _left_out(left)
+        left_out = "" if step.spec.observations else _left_out(left)
+        return "ok", "; ".join(filter(None, [_partial(step, states), left_out]))
     if errors:
         return "failed", errors[-1]
     if notes:
@@ -88,6 +89,15 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
         if states[upstream] != "ok":
             return states[upstream], f"the step {upstream!r} made no product"
     return "failed", "its task ended without a product and without a word; see the task's log"
+
+
+def _partial(step: PlannedStep, states: Mapping[str, str]) -> str:
+    """That the product was made from some of the inputs only; empty if all were there."""
+    absent = [name for name in step.upstream if states[name] != "ok"]
+    if not absent:
+        return ""
+    used, names = len(step.upstream) - len(absent), ", ".join(map(repr, absent))
+    return f"partial: made from {used} of {len(step.upstream)} inputs, nothing came from {names}"
 
 
 def _still_counts(note: Mapping[str, Any], left: Left) -> bool:

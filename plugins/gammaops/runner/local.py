@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalRun", "Progress", "run_plan"]
 
 log = logging.getLogger(__name__)
+LENIENT = "lenient"
 Progress = "Callable[[str, int, int], None]"
 
 
@@ -86,7 +87,7 @@ def run_plan(
     results = _Results()
     for step in run.plan.steps:
         results.tasks[step.name] = {}
-        if results.failed.intersection(step.upstream):
+        if step.rule != LENIENT and results.failed.intersection(step.upstream):
             results.failed.add(step.name)
         else:
             _run_step(run, step, results, tell)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["PART", "Cost", "StepTask", "measured"]
 
 PART = "part"
+STRICT = "strict"
 
 
 @dataclass
@@ -83,7 +84,10 @@ class StepTask:
             If too few of the steps that it reads from had anything to give.
         """
         step = run.plan[name]
-        opened = {role: _open_inputs(run, step, role, inputs.get(role, ())) for role in step.inputs}
+        opened = {
+            role: (*_open_inputs(run, step, role, inputs.get(role, ())), *_open_external(run, step, role))
+            for role in step.inputs
+        }
         config, files = _resolved(run, step)
         return cls(run, step, opened, config, who, files)
 
@@ -145,11 +149,22 @@ class StepTask:
 def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:
     """The products of one role; of a step that made several, the one that was asked for."""
     sources, port = step.inputs[role], step.spec.consumes[role]
-    if len(paths) < min(len(sources), port.min):
+    least = len(sources) if step.rule == STRICT else min(len(sources), port.min - len(step.external.get(role, ())))
+    if len(paths) < least:
         names = ", ".join(repr(source.step) for source in sources)
-        raise NoWorkFound(f"it reads {role} of {names}, which had none to give")
+        strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.rule == STRICT and paths else ""
+        raise NoWorkFound(f"it reads {role} of {names}, which had none to give{strict}")
     wanted = [source.output for source in sources] if len(paths) == len(sources) else [""] * len(paths)
     return tuple(_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True))
+
+
+def _open_external(run: Run, step: PlannedStep, role: str) -> tuple[Product, ...]:
+    """The products that the config names by their paths."""
+    products = tuple(run.store.open(run.store.complete(path)) for path in step.external.get(role, ()))
+    for product in products:
+        if product.status != "ok":
+            raise NoWorkFound(f"its input {product.uri} is {product.status}: {product.sidecar['reason']}")
+    return products
 
 
 def _chosen(product: Product, port: Port, output: str) -> Product:
