@@ -10,6 +10,8 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -89,3 +91,16 @@ def project_root() -> Path:
 def test_data() -> Path:
     """The folder with ``hess-dl3-dr1/`` and ``exclusion/``, for tests marked ``requires_data``."""
     return Path(DATA)
+
+
+@pytest.fixture(scope="session")
+def sum_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package of examples/sum-step, built and installed without any network."""
+    folder = tmp_path_factory.mktemp("outside")
+    source, target = folder / "source", folder / "installed"
+    shutil.copytree(ROOT / "examples" / "sum-step", source)
+    options = ["--offline", "--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", str(target)]
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", *options, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target

@@ -6,6 +6,7 @@ observations, the second one truncated.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -83,7 +84,8 @@ def nights() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, sum_package: Path) -> Iterator[Live]:
+    """Airflow, where a package with a step type of its own is installed as well."""
     root = tmp_path_factory.mktemp("live")
     configs, store, data = root / "configs", root / "store", root / "data"
     configs.mkdir()
@@ -94,5 +96,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         "GAMMAOPS_STORE": str(store),
         "GAMMAOPS_DATA": str(data),
     }
-    with LocalAirflow(root / "airflow", env, port=0) as airflow:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(sum_package), prepend=os.pathsep)
+        airflow = LocalAirflow(root / "airflow", env, port=0)
+    with airflow:
         yield Live(airflow.client, airflow, configs, store, data)

@@ -147,8 +147,8 @@ class Reader:
         return ", ".join(self.wiring.products[source.step][source.output] for source in sources)
 
     def _can_take(self, candidate: Candidate) -> bool:
-        """Whether an unnamed input may be taken from there: not from the step itself, not of a type it cannot read."""
-        if candidate.source.step == self.step.name:
+        """Whether an unnamed input may come from there: not of a step of its own type, and not what it cannot read."""
+        if self.wiring.specs[candidate.source.step].tag == self.spec.tag:
             return False
         made = own_type(self.wiring, candidate.source.step)
         return not made or made in self.spec.dataset_types
