@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
-from gammaops.orchestration.tasks import StepTasks, failed_tasks, gathered, paths
+import pytest
+
+from gammaops.config import parse_config
+from gammaops.orchestration.tasks import StepTasks, failed_tasks, gathered, paths, warn_of_no_effect
 
 TASKS = [StepTasks("reduce", "reduce.collect", "reduce.select", "reduce.reduce"), StepTasks("fit 1", "fit_1")]
 
@@ -74,3 +78,23 @@ def test_a_lazy_sequence_is_asked_once():
 
     assert paths(Lazy()) == ["a", "b"]
     assert paths(None) == []
+
+
+REDUCE = """
+observations: {datastore: dl3}
+datasets: {background: {method: reflected}, on_region: {frame: icrs, lon: 0 deg, lat: 0 deg, radius: 0.1 deg}}
+steps: [{name: reduce, tag: data-reduction}]
+"""
+
+
+@pytest.mark.requirement("A4.1", "A4.3")
+def test_a_dag_says_what_it_does_not_follow(caplog: pytest.LogCaptureFixture) -> None:
+    text = f"general: {{n_jobs: 4, outdir: out, log: {{level: debug, filename: x.log}}}}\n{REDUCE}"
+    warn_of_no_effect(parse_config(text, name="toy", source="toy.yaml"), logging.getLogger("start"))
+    assert caplog.messages == [
+        "general.outdir, general.n_jobs, general.log.filename: without effect in a DAG, "
+        "whose tasks, logs and store Airflow and GAMMAOPS_STORE decide"
+    ]
+    caplog.clear()
+    warn_of_no_effect(parse_config(REDUCE, name="toy", source="toy.yaml"), logging.getLogger("start"))
+    assert not caplog.messages

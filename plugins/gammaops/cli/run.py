@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gammaops.api import run as run_analysis
+from gammaops.cli.logs import log_as_configured
 from gammaops.config import load_config, store_root
 from gammaops.errors import RunFailed
 from gammaops.plan import make_plan
+from gammaops.products import ProductStore
 from gammaops.steps.base import REUSE
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def run(
     if unknown:
         raise click.BadParameter(f"no step {', '.join(unknown)}; there are: {', '.join(names)}", param_hint="--step")
     root = out or config.document["general"].get("outdir") or store_root()
+    log_as_configured(config, ProductStore(root).root / "logs")
     with _bars() as progress:
         result = run_analysis(
             config, root, nights=nights, obs_ids=obs_ids, start=start, stop=stop, steps=steps, reuse=reuse, label=label,

@@ -31,6 +31,7 @@ __all__ = [
 GENERAL = "general"
 # `metadata` is what gammapy writes about a config; it means nothing here and is dropped.
 TOP_LEVEL = ("description", "dag", GENERAL, "steps", "metadata")
+LOG_FILE = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
 PRODUCT_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 
 _SITE = {
@@ -44,22 +45,23 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 _LOG = {
     "level": choice(
         _LEVELS,
-        "Least level that is logged; no effect yet",
-        "info",
+        "Least level that is logged; not given: Airflow's own, and warnings on the command line",
         aliases={level.upper(): level for level in _LEVELS},
     ),
-    "filename": path("Log file; no effect yet"),
-    "filemode": choice(("a", "w"), "Append to the log file or replace it; no effect yet"),
-    "format": text("Format of log lines; no effect yet"),
-    "datefmt": text("Format of times in log lines; no effect yet"),
+    "filename": text(
+        "Log file below `logs/` of the store (command line)", regex=r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
+    ),
+    "filemode": choice(("a", "w"), "Append to the log file, or replace it (command line)", "a"),
+    "format": text("Format of log lines, as of Python's logging (command line)"),
+    "datefmt": text("Format of times in log lines (command line)"),
 }
 
 _GENERAL = {
     "log": block("Logging", _LOG),
     "outdir": text("Where products go (command line)"),
-    "n_jobs": integer("Processes, where nothing is mapped; no effect yet", 1, low=1, high=1024),
+    "n_jobs": integer("Processes that share a fan-out (command line; in a DAG its tasks do)", 1, low=1, high=1024),
     "parallel_backend": choice(
-        ("multiprocessing", "ray"), "How these processes are started; no effect yet", "multiprocessing"
+        ("multiprocessing", "ray"), "How these processes are started (command line)", "multiprocessing"
     ),
     "models_file": path("Models in gammapy's YAML; read, never written"),
 }

@@ -14,12 +14,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
 from gammaops.orchestration.tasks import (
+    log_at_level,
     log_late_imports,
     opened_run,
     paths,
     pulled_by_role,
     skipping,
     successes,
+    warn_of_no_effect,
     who_asks,
 )
 from gammaops.steps import step_specs
@@ -59,6 +61,7 @@ class StartOperator(BaseOperator):
         params = context["params"]
         refuse_unknown({*params, *(context["dag_run"].conf or {})})
         config = self.analysis.with_params({"config": params.get("config") or {}})
+        warn_of_no_effect(config, self.log)
         return begin(
             config,
             ProductStore(store_root()),
@@ -112,6 +115,7 @@ class StepOperator(BaseOperator):
     def execute(self, context: Context) -> str | list[str]:
         """Returns product paths: of the product, or of the rows to map over."""
         run = opened_run(context)
+        log_at_level(run)
         _skip_unless_chosen(run, self.step)
         with skipping():
             result: str | list[str] = self._roles[self.role](self, run, context)
@@ -196,6 +200,7 @@ class MappedStepOperator(BaseOperator):
         from gammaops.runner import run_part
 
         run = opened_run(context)
+        log_at_level(run)
         _skip_unless_chosen(run, self.step)
         with skipping():
             inputs = pulled_by_role(context, self.sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.errors import NoWorkFound
+from gammaops.schema import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
+    from gammaops.config import AnalysisConfig
     from gammaops.runner import Provenance, Run
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "StepTasks",
     "failed_tasks",
     "gathered",
+    "log_at_level",
     "log_late_imports",
     "opened_run",
     "paths",
@@ -31,10 +35,21 @@ __all__ = [
     "pulled_by_role",
     "skipping",
     "successes",
+    "warn_of_no_effect",
     "who_asks",
 ]
 
 START = "start"
+# Keys of `general` that only the command line follows, and what they are when they are not given.
+COMMAND_LINE_ONLY = {
+    "outdir": None,
+    "n_jobs": 1,
+    "parallel_backend": "multiprocessing",
+    "log.filename": None,
+    "log.filemode": "a",
+    "log.format": None,
+    "log.datefmt": None,
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,23 @@ def log_late_imports(log: Logger) -> None:
     late = late_imports()
     if late is not None:
         log.info("imported in this task: %s", ", ".join(late) or "nothing scientific")
+
+
+def warn_of_no_effect(config: AnalysisConfig, log: Logger) -> None:
+    """Say which keys of this config a DAG does not follow."""
+    general = config.document["general"]
+    ignored = [key for key, default in COMMAND_LINE_ONLY.items() if value_at(general, key) != default]
+    if ignored:
+        names = ", ".join(f"general.{key}" for key in ignored)
+        log.warning("%s: without effect in a DAG, whose tasks, logs and store Airflow and GAMMAOPS_STORE decide", names)
+
+
+def log_at_level(run: Run) -> None:
+    """Log from ``general.log.level`` on, in this task's process."""
+    level = run.config.document["general"]["log"]["level"]
+    if level:
+        for name in ("gammaops", "gammapy"):
+            logging.getLogger(name).setLevel(level.upper())
 
 
 def opened_run(context: Context) -> Run:

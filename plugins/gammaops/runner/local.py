@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import GammaopsError, NoWorkFound
 from gammaops.runner.ending import finish, verdict
+from gammaops.runner.parts import Part, check_backend, run_parts
 from gammaops.runner.run import Provenance, Run, begin
-from gammaops.runner.tasks import collect, run_part, run_task, split
+from gammaops.runner.tasks import collect, run_task, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,6 +83,7 @@ def run_plan(
     -------
     LocalRun
     """
+    check_backend(config)
     run = Run.open(begin(config, store, scope, name=name, reuse=reuse, steps=steps, params=params))
     tell = progress or _silent
     results = _Results()
@@ -125,18 +127,11 @@ def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[st
 def _parts(
     run: Run,
     step: PlannedStep,
-    inputs: Mapping[str, list[str]],
+    inputs: dict[str, list[str]],
     fragments: list[str],
     tell: Callable[[str, int, int], None],
 ) -> list[str]:
-    parts = []
-    for number, fragment in enumerate(fragments):
-        tell(step.name, number, len(fragments))
-        try:
-            parts.append(run_part(run, step.name, inputs, fragment, Provenance(map_index=number)).path)
-        except GammaopsError as error:
-            log.error("task %d of the step %r failed: %s", number, step.name, error)  # noqa: TRY400 - it says what to do
-        except Exception:
-            log.exception("task %d of the step %r failed", number, step.name)
-    tell(step.name, len(fragments), len(fragments))
-    return parts
+    total = len(fragments)
+    tell(step.name, 0, total)
+    parts = [Part(run.uri, step.name, inputs, fragment, number) for number, fragment in enumerate(fragments)]
+    return run_parts(run, parts, lambda done: tell(step.name, done, total))

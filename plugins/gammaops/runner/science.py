@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 from gammaops.steps import load_science
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gammaops.products import Product
 
-__all__ = ["make_reproducible", "read_rows", "render_report", "write_rows"]
+__all__ = ["make_reproducible", "read_rows", "render_report", "run_with_ray", "science_modules", "write_rows"]
+
+PHYSICS = ("gammaops.physics.reproducible", "gammaops.physics.tables")
+
+
+def science_modules(tags: Sequence[str]) -> list[str]:
+    """Names of the modules that steps of these types need when they run."""
+    return [*PHYSICS, *dict.fromkeys(load_science(tag).__name__ for tag in tags)]
 
 
 def make_reproducible(path: Path) -> None:
@@ -36,3 +43,12 @@ def render_report(record: Mapping[str, Any], products: Mapping[str, Product]) ->
     """The report of a run as one HTML page."""
     page: str = load_science("report").render(record, products)
     return page
+
+
+def run_with_ray(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Sequence[Any]:
+    """Results of a function for each tuple of arguments, in their order, by gammapy's prototype of ray support."""
+    parallel = import_module("gammapy.utils.parallel")
+    results: Sequence[Any] = parallel.run_multiprocessing(
+        function, arguments, backend="ray", pool_kwargs={"processes": jobs}
+    )
+    return results

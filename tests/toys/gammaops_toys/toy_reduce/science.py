@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+
 from astropy.table import Table
 
 from gammaops.errors import AlgorithmError, DataError
@@ -34,6 +37,8 @@ def split(prepared, inputs, scope):
 def run(prepared, inputs, out, row):
     if row["word"] in FAULTS:
         raise FAULTS[row["word"]]
+    if row["word"] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     out["word"].write_text(f"{row['word']}\n")
     return {"letters": len(row["word"])}
 
