@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gammaops.errors import DataError
+from gammaops.errors import DataError, NoWorkFound
 from gammaops.physics.reproducible import make_reproducible
 from gammaops.physics.tables import read_rows, write_rows
 from gammaops.products.base import IndexDraft, Product
@@ -192,6 +192,9 @@ def _part(spec: Any, science: Any, config: Any, folder: Path, inputs: Any, row: 
         metrics = science.run(science.prepare(config), inputs, {spec.fan_out.part.kind: path}, row)
     except DataError as error:
         row.update(status="quarantined", reason_class=error.reason_class, reason=error.reason)
+        return []
+    except NoWorkFound as error:
+        row.update(status="no_work", reason=str(error))
         return []
     make_reproducible(path)
     return [product(spec.fan_out.part.kind, path, metrics)]

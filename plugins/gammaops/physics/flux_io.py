@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["join_parts", "model_hdu", "read_flux_maps", "read_flux_points", "write_flux_points"]
+__all__ = ["join_parts", "model_hdu", "read_flux_maps", "read_flux_points", "write_flux_maps", "write_flux_points"]
 
 TABLE = "FLUXPOINTS"
 MODEL = "MODEL"
@@ -62,6 +62,13 @@ def read_flux_points(path: Path) -> FluxPoints:
     """Flux points or a light curve with the reference model they were made with."""
     table, gti, model = _read(path)
     return _from_table(table, gti, model)
+
+
+def write_flux_maps(maps: FluxMaps, path: Path) -> None:
+    """Write maps with their reference model."""
+    hdus = maps.to_hdulist()
+    hdus.append(model_hdu(maps.reference_model))
+    hdus.writeto(path, overwrite=True)
 
 
 def read_flux_maps(path: Path) -> FluxMaps:

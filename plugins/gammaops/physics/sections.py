@@ -1,4 +1,4 @@
-"""What spectra, light curves, maps and fitted models show in the report.
+"""What spectra, light curves and fitted models show in the report.
 
 The first note of a section is its headline: the page repeats it right under the verdict.
 """
@@ -14,7 +14,6 @@ from gammapy.modeling.models import SkyModel
 
 from gammaops.physics.counts_by_energy import merged
 from gammaops.physics.figures import (
-    TALL,
     confidence,
     draw_counts_spectrum,
     draw_light_curve,
@@ -23,33 +22,21 @@ from gammaops.physics.figures import (
     encode,
 )
 from gammaops.physics.notation import measured, plain, unit_text
-from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
 from gammaops.physics.steadiness import Steadiness
 from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from astropy import table
-    from astropy.coordinates import SkyCoord
     from astropy.time import Time
-    from gammapy.estimators import FluxMaps, FluxPoints
-    from gammapy.maps import WcsNDMap
+    from gammapy.estimators import FluxPoints
     from gammapy.modeling.models import Models, SpectralModel
 
-__all__ = ["fit_section", "light_curve_section", "map_section", "spectrum_section"]
+__all__ = ["fit_section", "light_curve_section", "spectrum_section"]
 
 DNDE, FLUX = u.Unit("TeV-1 cm-2 s-1"), u.Unit("cm-2 s-1")
-DETECTED, SIGNIFICANT = 2.0, 5.0
-_MAP_CAPTIONS = {
-    "sqrt_ts": "Significance: white is no signal, the black line is 5 σ; a bad background is patchy.",
-    "npred_excess": "Excess counts above the background.",
-    "counts": "All counts, background included.",
-}
-_SPREAD_CAPTION = (
-    "Significance of all pixels. Sources are the tail on the right; the rest should follow the line, and a wider"
-    " hill is a bad background."
-)
+DETECTED = 2.0
 
 
 def spectrum_section(points: FluxPoints, model: SpectralModel | None = None) -> Section:
@@ -120,34 +107,6 @@ def _over_time(light_curve: FluxPoints, name: str, index: int) -> np.ndarray:
 
 def _minute(time: Time) -> str:
     return time.utc.strftime("%Y-%m-%d %H:%M")
-
-
-def map_section(maps: FluxMaps) -> Section:
-    """Significance, excess and counts by energy, and whether the rest of the sky is as empty as it should be."""
-    notes, figures = [], []
-    marks: dict[str, dict[str, SkyCoord]] = {}
-    images = planes(maps.sqrt_ts)
-    for energies, image in images:
-        found = peaks(image, SIGNIFICANT)
-        marks[energies] = {f"{value:.1f} σ": position for value, position in found}
-        notes.append((f"{energies}: " if len(images) > 1 else "") + _peaks_in_words(image, found))
-    for name, caption in _MAP_CAPTIONS.items():
-        if name in maps.available_quantities:
-            for energies, image in planes(getattr(maps, name)):
-                draw = partial(draw_sky_map, image=image, quantity=name, marks=marks.get(energies))
-                figures.append(Figure(f"{caption} {energies}.", encode(draw, TALL, image.geom.wcs)))
-    if np.isfinite(maps.sqrt_ts.data).any():
-        figures.append(Figure(_SPREAD_CAPTION, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
-    return Section(title="Sky maps", notes=notes, figures=figures)
-
-
-def _peaks_in_words(image: WcsNDMap, found: Sequence[tuple[float, SkyCoord]]) -> str:
-    if not np.isfinite(image.data).any():
-        return "No pixel has a significance."
-    if not found:
-        return f"Nothing above {SIGNIFICANT:g} σ; the highest is {np.nanmax(image.data):.1f} σ."
-    words = [f"{value:.1f} σ at RA {place.ra.deg:.2f}°, Dec {place.dec.deg:+.2f}°" for value, place in found]
-    return f"{'; '.join(words)} (J2000)."
 
 
 def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:

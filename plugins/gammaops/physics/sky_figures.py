@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from gammapy.estimators.utils import find_peaks
@@ -30,7 +31,10 @@ _LABELS = {
     "counts": "Counts in the smoothing circle",
     "npred_excess": "Excess counts in the smoothing circle",
     "sqrt_ts": "Significance [σ]",
+    "flux": "Flux [$10^{-12}$ cm$^{-2}$ s$^{-1}$]",
+    "flux_ul": "Upper limit [$10^{-12}$ cm$^{-2}$ s$^{-1}$]",
 }
+_UNITS = dict.fromkeys(("flux", "flux_ul"), 1e-12 * u.Unit("cm-2 s-1"))
 
 
 def planes(sky_map: WcsNDMap) -> list[tuple[str, WcsNDMap]]:
@@ -54,11 +58,11 @@ def peaks(sqrt_ts: WcsNDMap, threshold: float) -> list[tuple[float, SkyCoord]]:
 
 
 def draw_sky_map(axes: Axes, image: WcsNDMap, quantity: str, marks: Mapping[str, SkyCoord] | None = None) -> None:
-    """An image of ``counts``, ``npred_excess`` or ``sqrt_ts`` with named positions; significance is white at zero.
+    """An image of counts, excess, flux or ``sqrt_ts`` with named positions; significance is white at zero.
 
     The axes must have the projection ``image.geom.wcs``.
     """
-    data = image.data.astype(float)
+    data = image.quantity.to_value(_UNITS.get(quantity, image.unit)).astype(float)
     known = data[np.isfinite(data)]
     lowest, highest = (known.min(), known.max()) if known.size else (0.0, 0.0)
     scale: Normalize

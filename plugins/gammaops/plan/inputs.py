@@ -80,7 +80,7 @@ class Reader:
     def wired(self, external: Mapping[str, Sequence[str]]) -> dict[str, tuple[Source, ...]]:
         """Products of other steps, by role: those named in `required_products`, else the one that fits.
 
-        A role that external products fill and that is not to be extended takes none.
+        An optional input is taken only where it is named. A role that external products fill and that is not to be extended takes none.
         """
         named: dict[str, list[Source]] = {role: [] for role in self.spec.consumes}
         for number, requirement in enumerate(self.step.required_products):
@@ -128,7 +128,7 @@ class Reader:
         port, place = self.spec.consumes[role], (self.index, "required_products")
         kinds = " or ".join(port.kinds)
         found = list(named)
-        if not found:
+        if not found and port.min:
             found = [c.source for c in self.wiring.candidates if c.kind in port.kinds and self._can_take(c)]
             if len(found) > 1:
                 message = f"several products could be its {kinds}: {self._names(found)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gammaops.schema.fragments import Rules, choice, choices, flag, integer, number, quantity
 
-__all__ = ["BACKGROUND", "EXCESS_MAP", "FLUX_POINTS", "LIGHT_CURVE", "SAFE_MASK", "SAFE_MASK_METHODS"]
+__all__ = ["BACKGROUND", "EXCESS_MAP", "FLUX_POINTS", "LIGHT_CURVE", "SAFE_MASK", "SAFE_MASK_METHODS", "TS_MAP"]
 
 SAFE_MASK_METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
@@ -77,4 +77,13 @@ EXCESS_MAP: dict[str, Rules] = {
     "bkg_syst_fraction_sensitivity": number("Systematic fraction of background for sensitivity", 0.05, low=0),
     "apply_threshold_sensitivity": flag("Apply gamma_min and bkg_syst_fraction", default=False),
     "sum_over_energy_groups": flag("Only the integral over each energy group", default=False),
+}
+
+TS_MAP: dict[str, Rules] = {
+    **_SIGMA,
+    "threshold": number("TS of the first guess below which the flux is not fitted; not given: fit everywhere", low=0),
+    "rtol": number("Relative precision of the fitted flux", 0.01, low=0),
+    "selection_optional": choices(("errn-errp", "ul", "sensitivity"), "Further maps"),
+    "sum_over_energy_groups": flag("Sum each energy group to one bin before the fit", default=True),
+    "max_niter": integer("Largest number of iterations per pixel", 100, low=1),
 }

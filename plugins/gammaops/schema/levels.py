@@ -88,9 +88,9 @@ class Level:
 
     def _has_no_variant(self, key: str, raw: Mapping[str, Any]) -> bool:
         """Whether the deciding sibling is not given; a wrong one is complained of where it stands."""
-        by = self.variant_key(key)
-        value = raw.get(by)
-        return value is None or (isinstance(value, str) and _leaf(self.keys[by], value) is None)
+        rules = self.keys[self.variant_key(key)]
+        value = _leaf(rules, raw.get(self.variant_key(key)))
+        return value is None or (value in rules.get("allowed", ()) and value not in self.variants[key])
 
     def _without_variant(self, key: str, raw: Mapping[str, Any], path: Path) -> Finding:
         by = self.variant_key(key)

@@ -33,7 +33,10 @@ OBS_ID_MAX = 2**63 - 1
 
 @dataclass(frozen=True)
 class Port:
-    """What a step reads in one role: products of one of `kinds`, at least `min` and at most `max` of them."""
+    """What a step reads in one role: products of one of `kinds`, at least `min` and at most `max` of them.
+
+    With a `min` of 0 the input is optional: it is wired only where ``required_products`` asks for it.
+    """
 
     kinds: tuple[str, ...]
     doc: str

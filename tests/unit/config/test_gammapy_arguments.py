@@ -8,7 +8,7 @@ from typing import Any
 import astropy.units as u
 import pytest
 from gammapy.analysis.config import AnalysisConfig as GammapyConfig
-from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator
+from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator, TSMapEstimator
 from gammapy.estimators.flux import FluxEstimator
 from gammapy.makers import (
     FoVBackgroundMaker,
@@ -33,6 +33,8 @@ CASES = [
     (arguments.FLUX_POINTS, [FluxPointsEstimator, FluxEstimator], set()),
     (arguments.LIGHT_CURVE, [LightCurveEstimator, FluxPointsEstimator, FluxEstimator], {"time_intervals"}),
     (arguments.EXCESS_MAP, [ExcessMapEstimator], {"correlation_radius", "spectral_model"}),
+    # A downsampled map could not be joined from tiles.
+    (arguments.TS_MAP, [TSMapEstimator], {"kernel_model", "kernel_width", "downsampling_factor"}),
 ]
 # Upper limits are what a point without significance is shown by; gammapy computes them when asked.
 OTHER_DEFAULTS = {"selection_optional"}
@@ -71,6 +73,9 @@ def test_choices():
     assert set(flux) == set(FluxPointsEstimator._available_selection_optional)
     maps = arguments.EXCESS_MAP["selection_optional"]["choices"]
     assert set(maps) == set(ExcessMapEstimator._available_selection_optional)
+    # A profile of the statistic for every pixel is more than a map can hold.
+    ts_maps = arguments.TS_MAP["selection_optional"]["choices"]
+    assert set(ts_maps) == set(TSMapEstimator._available_selection_optional) - {"stat_scan"}
     selection = block_levels()["datasets"].keys["map_selection"]["choices"]
     assert set(selection) == set(MapDatasetMaker.available_selection)
 

@@ -1,0 +1,75 @@
+"""What maps show in the report: pictures by energy, the peaks in words, and how empty the rest of the sky is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gammaops.physics.figures import TALL, encode
+from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
+from gammaops.steps.base import Figure, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astropy.coordinates import SkyCoord
+    from gammapy.estimators import FluxMaps
+    from gammapy.maps import WcsNDMap
+
+__all__ = ["map_section", "ts_map_section"]
+
+SIGNIFICANT = 5.0
+_SIGNIFICANCE = "Significance: white is no signal, the black line is 5 σ; a bad background is patchy."
+_EXCESS_CAPTIONS = {
+    "sqrt_ts": _SIGNIFICANCE,
+    "npred_excess": "Excess counts above the background.",
+    "counts": "All counts, background included.",
+}
+_TS_CAPTIONS = {
+    "sqrt_ts": f"{_SIGNIFICANCE} Each pixel is a fit of a source of the given shape there.",
+    "flux": "Flux of a source of the given shape at each position; white: no data, or no fit.",
+    "flux_ul": "Upper limit on the flux of a source of the given shape at each position.",
+}
+_SPREAD_CAPTION = (
+    "Significance of all pixels. Sources are the tail on the right; the rest should follow the line, and a wider"
+    " hill is a bad background."
+)
+
+
+def map_section(maps: FluxMaps) -> Section:
+    """Significance, excess and counts by energy, and whether the rest of the sky is as empty as it should be."""
+    return _section("Sky maps", maps, _EXCESS_CAPTIONS)
+
+
+def ts_map_section(maps: FluxMaps) -> Section:
+    """Significance and flux by energy of a source at every position."""
+    return _section("TS map", maps, _TS_CAPTIONS)
+
+
+def _section(title: str, maps: FluxMaps, captions: Mapping[str, str]) -> Section:
+    notes, figures = [], []
+    marks: dict[str, dict[str, SkyCoord]] = {}
+    images = planes(maps.sqrt_ts)
+    for energies, image in images:
+        found = peaks(image, SIGNIFICANT)
+        marks[energies] = {f"{value:.1f} σ": position for value, position in found}
+        notes.append((f"{energies}: " if len(images) > 1 else "") + _peaks_in_words(image, found))
+    for name, caption in captions.items():
+        if name.replace("flux", "norm") in maps.available_quantities:
+            for energies, image in planes(getattr(maps, name)):
+                draw = partial(draw_sky_map, image=image, quantity=name, marks=marks.get(energies))
+                figures.append(Figure(f"{caption} {energies}.", encode(draw, TALL, image.geom.wcs)))
+    if np.isfinite(maps.sqrt_ts.data).any():
+        figures.append(Figure(_SPREAD_CAPTION, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
+    return Section(title=title, notes=notes, figures=figures)
+
+
+def _peaks_in_words(image: WcsNDMap, found: Sequence[tuple[float, SkyCoord]]) -> str:
+    if not np.isfinite(image.data).any():
+        return "No pixel has a significance."
+    if not found:
+        return f"Nothing above {SIGNIFICANT:g} σ; the highest is {np.nanmax(image.data):.1f} σ."
+    words = [f"{value:.1f} σ at RA {place.ra.deg:.2f}°, Dec {place.dec.deg:+.2f}°" for value, place in found]
+    return f"{'; '.join(words)} (J2000)."
