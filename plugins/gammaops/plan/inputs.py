@@ -80,7 +80,8 @@ class Reader:
     def wired(self, external: Mapping[str, Sequence[str]]) -> dict[str, tuple[Source, ...]]:
         """Products of other steps, by role: those named in `required_products`, else the one that fits.
 
-        An optional input is taken only where it is named. A role that external products fill and that is not to be extended takes none.
+        An optional input is taken only where it is named. A role that external products fill and that is not to be
+        extended takes none.
         """
         named: dict[str, list[Source]] = {role: [] for role in self.spec.consumes}
         for number, requirement in enumerate(self.step.required_products):
