@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from gammaops.config import parse_config
+from gammaops.config.blocks import GENERAL, block_levels
 from gammaops.errors import ConfigError
 from gammaops.steps import step_specs
 
@@ -20,8 +21,10 @@ def test_mistake_is_reported_with_its_place(crab: str, case: dict):
     assert case["right"] in crab
     with pytest.raises(ConfigError, match=r"^crab\.yaml:") as caught:
         parse_config(crab.replace(case["right"], case["wrong"], 1), "crab", "crab.yaml")
-    tags = ", ".join(sorted(step_specs()))
-    said = [f"crab.yaml:{line.replace('{tags}', tags)}" for line in case["said"]]
+    known = {"{tags}": sorted(step_specs()), "{blocks}": [name for name in block_levels() if name != GENERAL]}
+    said = [f"crab.yaml:{line}" for line in case["said"]]
+    for place, names in known.items():
+        said = [line.replace(place, ", ".join(names)) for line in said]
     assert [str(problem) for problem in caught.value.problems] == said
 
 
