@@ -25,7 +25,15 @@ SEVERAL = {
     ("integer", "string"): "integer or `auto`",
     ("string", "list", "dict"): "a name, names, or `{role: names}`",
 }
-KINDS = {"date": "date", "time": "time, UTC", "times": "time or times, UTC", "path": "path", "integers": "integers"}
+KINDS = {
+    "date": "date",
+    "time": "time, UTC",
+    "times": "time or times, UTC",
+    "path": "path",
+    "path_or_list": "path, or a list of `{frame, lon, lat, radius}` and texts such as `icrs;circle(83.63,22.01,0.3)`",
+    "phases": "`[from, to]`, 0 to 1, or a list of them",
+    "integers": "integers",
+}
 
 
 def main(folder: Path) -> None:
@@ -76,8 +84,8 @@ def _analysis_page() -> str:
 
 
 def _kinds(spec: StepSpec) -> str:
-    reads = ", ".join(_either(port.kinds) for port in spec.consumes.values())
-    reads = reads or ("DL3" if spec.observations else "all that the run made")
+    ports = [_either(port.kinds) + ("" if port.min else " (optional)") for port in spec.consumes.values()]
+    reads = ", ".join([*(["DL3"] if spec.observations else []), *ports]) or "all that the run made"
     makes = ", ".join(f"`{output.kind}`" for output in spec.produces.values()) or "–"
     return f"{reads} → {makes}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +148,10 @@ class Resolution:
             self._complain_of(index, step, block, found[block].findings)
         self.effective.append({block: result.values for block, result in found.items()})
         self.raw.append({block: result.raw for block, result in found.items()})
+        values = self.effective[-1]
+        for rule in () if any(result.findings for result in found.values()) else spec.rules:
+            for finding in rule(values):
+                self._complain_of(index, step, str(finding.path[0]), [replace(finding, path=finding.path[1:])])
         for key in spec.required:
             block, _, rest = key.partition(".")
             if block in found and value_at(found[block].values, rest) is None:

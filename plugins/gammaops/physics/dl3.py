@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["HduRow", "hdu_rows", "read_observation"]
 
 IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+# Read wherever it is listed: it says how far from a position point-like IRFs count events.
+WHERE_LISTED = frozenset({"rad_max"})
 # What astropy and gammapy raise on headers and tables that are not what GADF says.
 NOT_GADF = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, fits.VerifyError)
 
@@ -79,7 +81,7 @@ def read_observation(
     rows : sequence of HduRow
         The observation's HDUs; of several with one type the first counts, as in gammapy.
     needed : collection of str
-        Types of the IRFs without which the observation is not usable; no others are read.
+        Types of the IRFs without which the observation is not usable; of others, only RAD_MAX is read.
     index : mapping
         The observation's row of the observation index, as far as it is to be checked (``EVENT_COUNT``).
 
@@ -96,7 +98,7 @@ def read_observation(
         by_type.setdefault(row.type, row)
     wanted = {"events", "gti", *needed}
     _require(by_type, wanted)
-    hdus = _open_hdus(folder, {name: by_type[name] for name in by_type if name in wanted})
+    hdus = _open_hdus(folder, {name: by_type[name] for name in by_type if name in wanted | WHERE_LISTED})
     try:
         _check_events(hdus["events"], obs_id, index)
         return _observation(obs_id, hdus)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
-from gammapy.maps import Map, MapAxis, RegionGeom, WcsGeom
-from regions import CircleSkyRegion
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom
+from regions import CircleSkyRegion, PointSkyRegion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["energy_axis", "exclusion_mask", "given", "region_geom", "sky_coord", "wcs_geom"]
+__all__ = ["energy_axis", "given", "region_geom", "sky_coord", "wcs_geom"]
 
 Block = "Mapping[str, Any]"
 
@@ -48,9 +47,10 @@ def sky_coord(block: Mapping[str, Any]) -> SkyCoord:
 
 
 def region_geom(region: Mapping[str, Any], axis: MapAxis) -> RegionGeom:
-    """Geometry of a spectrum in a circle."""
-    circle = CircleSkyRegion(sky_coord(region), u.Quantity(region["radius"]))
-    return RegionGeom.create(region=circle, axes=[axis])
+    """Geometry of a spectrum in a circle; without radius at a point, as large as the archive's RAD_MAX says."""
+    center, radius = sky_coord(region), region["radius"]
+    place = PointSkyRegion(center) if radius is None else CircleSkyRegion(center, u.Quantity(radius))
+    return RegionGeom.create(region=place, axes=[axis])
 
 
 def wcs_geom(block: Mapping[str, Any], axis: MapAxis) -> WcsGeom:
@@ -63,10 +63,3 @@ def wcs_geom(block: Mapping[str, Any], axis: MapAxis) -> WcsGeom:
         width=(u.Quantity(width["width"]).to_value("deg"), u.Quantity(width["height"]).to_value("deg")),
         axes=[axis],
     )
-
-
-def exclusion_mask(path: Path) -> Map:
-    """Mask that is False where background must not be estimated; stored as numbers in most files."""
-    mask = Map.read(path)
-    mask.data = mask.data.astype(bool)
-    return mask

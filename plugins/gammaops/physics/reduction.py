@@ -4,43 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
-import numpy as np
 from astropy.nddata import NoOverlapError
-from astropy.time import Time
 from gammapy.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from gammapy.datasets.map import create_map_dataset_geoms
-from gammapy.makers import (
-    FoVBackgroundMaker,
-    MapDatasetMaker,
-    ReflectedRegionsBackgroundMaker,
-    RingBackgroundMaker,
-    SafeMaskMaker,
-    SpectrumDatasetMaker,
-)
+from gammapy.makers import MapDatasetMaker, SafeMaskMaker, SpectrumDatasetMaker
 
 from gammaops.errors import DataError
-from gammaops.physics.geometry import energy_axis, exclusion_mask, given, region_geom, wcs_geom
+from gammaops.physics.background import Background
+from gammaops.physics.exclusion import Exclusion
+from gammaops.physics.geometry import energy_axis, given, region_geom, wcs_geom
+from gammaops.physics.point_like import check_enclosure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from gammapy.data import Observation
     from gammapy.makers import Maker
     from gammapy.maps import Geom
 
-__all__ = ["Reduction", "dataset_metrics"]
+__all__ = ["Reduction"]
 
-BACKGROUND_MAKERS = {
-    "reflected": ReflectedRegionsBackgroundMaker,
-    "ring": RingBackgroundMaker,
-    "fov": FoVBackgroundMaker,
-}
 SPECTRUM_MAPS = ("counts", "exposure", "edisp")
 IRFS_OF_MAPS = {"exposure": "aeff", "edisp": "edisp", "psf": "psf", "background": "bkg"}
+# What the criteria of the safe mask look at when they look at the archive's IRFs.
+IRFS_OF_CRITERIA = {"aeff-max": "aeff", "edisp-bias": "edisp", "bkg-peak": "bkg"}
 
 
 @dataclass(frozen=True)
@@ -51,23 +42,33 @@ class Reduction:
     ----------
     block : mapping
         The block, normalised.
+    masks : tuple of Path
+        Exclusion masks that other steps made.
     """
 
     block: Mapping[str, Any]
+    masks: tuple[Path, ...] = ()
 
     @property
     def is_map(self) -> bool:
         """Whether it makes maps (3d) or spectra (1d)."""
         return bool(self.block["type"] == "3d")
 
+    @property
+    def corrects_containment(self) -> bool:
+        """Whether the exposure of a spectrum is that of the events of a point source within the ON region."""
+        return not self.is_map and bool(self.block["containment_correction"])
+
     @cached_property
     def irfs(self) -> frozenset[str]:
         """Types of IRF that the makers use."""
+        criteria, parameters = self.block["safe_mask"]["methods"], self.block["safe_mask"]["parameters"]
+        found = {IRFS_OF_CRITERIA[name] for name in criteria if name in IRFS_OF_CRITERIA}
+        found = found | {"aeff"} if parameters.get("irfs") == "DL3" else {"aeff"}
         if self.is_map:
-            return frozenset(
-                {"aeff"} | {IRFS_OF_MAPS[name] for name in self.block["map_selection"] if name in IRFS_OF_MAPS}
-            )
-        return frozenset({"aeff", "edisp"} | ({"psf"} if self.block["containment_correction"] else set()))
+            return frozenset(found | {IRFS_OF_MAPS[name] for name in self.block["map_selection"] if name != "counts"})
+        found |= {"edisp"} | ({"psf"} if self.corrects_containment else set())
+        return frozenset(found | ({"rad_max"} if self.block["on_region"]["radius"] is None else set()))
 
     @cached_property
     def geoms(self) -> dict[str, Geom]:
@@ -84,9 +85,7 @@ class Reduction:
         """Counts, exposure, energy dispersion; for maps PSF and background too."""
         if self.is_map:
             return MapDatasetMaker(selection=self.block["map_selection"])
-        return SpectrumDatasetMaker(
-            selection=SPECTRUM_MAPS, containment_correction=bool(self.block["containment_correction"])
-        )
+        return SpectrumDatasetMaker(selection=SPECTRUM_MAPS, containment_correction=self.corrects_containment)
 
     @cached_property
     def safe_mask_maker(self) -> SafeMaskMaker:
@@ -97,22 +96,17 @@ class Reduction:
         return SafeMaskMaker(methods=self.block["safe_mask"]["methods"], **parameters)
 
     @cached_property
-    def background_maker(self) -> Maker | None:
-        """Background estimation; reads the exclusion mask."""
-        background = self.block["background"]
-        if background["method"] is None:
-            return None
-        parameters = given(background["parameters"])
-        if background["exclusion"]:
-            parameters["exclusion_mask"] = exclusion_mask(Path(background["exclusion"]))
-        return BACKGROUND_MAKERS[background["method"]](**parameters)
+    def background(self) -> Background:
+        """Background estimation."""
+        block = self.block["background"]
+        exclusion = Exclusion("datasets.background.exclusion", block["exclusion"], self.masks)
+        return Background(block["method"], block["parameters"], exclusion)
 
     def empty(self, name: str) -> MapDataset:
         """A dataset of zeros on the whole geometry, of the class that `run` gives."""
-        on_off = self.block["background"]["method"] in ("reflected", "ring")
         classes = (SpectrumDataset, SpectrumDatasetOnOff), (MapDataset, MapDatasetOnOff)
         geoms = {role: geom for role, geom in self.geoms.items() if self.is_map or role != "geom_psf"}
-        return classes[self.is_map][on_off].from_geoms(**geoms, name=name)
+        return classes[self.is_map][self.background.on_off].from_geoms(**geoms, name=name)
 
     def run(self, observation: Observation) -> MapDataset:
         """Reduce one observation to a dataset named ``obs-<id>``.
@@ -120,12 +114,15 @@ class Reduction:
         Raises
         ------
         DataError
-            ``no-off-region`` if the exclusion leaves none, ``outside-map`` if the map does not hold the observation,
-            ``not-reducible`` if gammapy's makers refuse it.
+            ``no-off-region``, ``no-background`` or ``no-phase`` if there is nothing to estimate background from,
+            ``outside-map`` if the map does not hold the observation, ``wrong-enclosure`` if its IRFs are not for this
+            kind of analysis, ``not-reducible`` if gammapy's makers refuse it.
         """
         name = f"obs-{observation.obs_id}"
         self._make_makers()
+        self._check_background_model(observation)
         try:
+            check_enclosure(observation, self.geoms["geom"], self.corrects_containment)
             return self._map(name, observation) if self.is_map else self._spectrum(name, observation)
         except (LookupError, ValueError) as error:
             reason = f"gammapy cannot reduce observation {observation.obs_id}: {type(error).__name__}: {error}"
@@ -133,15 +130,19 @@ class Reduction:
 
     def _make_makers(self) -> None:
         """Make geometries and makers before any observation is looked at, which is not to blame if they fail."""
-        _ = self.geoms, self.dataset_maker, self.safe_mask_maker, self.background_maker
+        _ = self.geoms, self.dataset_maker, self.safe_mask_maker
+        self.background.check()
+
+    def _check_background_model(self, observation: Observation) -> None:
+        maker = self.safe_mask_maker
+        if maker.irfs == "DL3" and "bkg-peak" in maker.methods and not hasattr(observation.bkg, "to_2d"):
+            reason = "gammapy finds the peak of a background model only in three dimensions, and the archive's has two"
+            raise DataError("not-reducible", f"{reason}; set safe_mask.parameters.irfs: DL4")
 
     def _spectrum(self, name: str, observation: Observation) -> SpectrumDataset:
         geoms = {role: geom for role, geom in self.geoms.items() if role != "geom_psf"}
         dataset = self.dataset_maker.run(SpectrumDataset.from_geoms(**geoms, name=name), observation)
-        if self.background_maker is not None:
-            dataset = self.background_maker.run(dataset, observation)
-            if dataset.counts_off is None:
-                raise DataError("no-off-region", "no OFF region fits between the ON region and the exclusion mask")
+        dataset = self.background.run(dataset, observation)
         return self.safe_mask_maker.run(dataset, observation)
 
     def _map(self, name: str, observation: Observation) -> MapDataset:
@@ -156,53 +157,4 @@ class Reduction:
             raise DataError("outside-map", "no part of the map lies within offset_max of the pointing") from None
         dataset = self.dataset_maker.run(MapDataset.from_geoms(**geoms, name=name), observation)
         dataset = self.safe_mask_maker.run(dataset, observation)
-        return dataset if self.background_maker is None else self.background_maker.run(dataset, observation)
-
-
-def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
-    """Headline numbers of an observation's dataset, counts inside the safe mask; nothing is undefined, only None."""
-    gti = observation.gti
-    return {
-        "name": dataset.name,
-        "obs_id": int(observation.obs_id),
-        "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
-        "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
-        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
-        **_counts(dataset),
-        **_safe_energies(dataset),
-    }
-
-
-def _iso_tt(time: Time) -> str:
-    """ISO with nanoseconds, so that an interval read back still holds its dataset."""
-    return str(Time(time.tt, precision=9).isot)
-
-
-def _counts(dataset: MapDataset) -> dict[str, Any]:
-    mask = dataset.mask_safe.data
-    found: dict[str, Any] = {"counts": int(dataset.counts.data[mask].sum())}
-    if isinstance(dataset, MapDatasetOnOff):
-        found["counts_off"] = int(dataset.counts_off.data[mask].sum())
-    if not mask.any() or dataset.background is None:
-        return found | {"background": None, "excess": None, "sqrt_ts": None}
-    statistic = dataset._counts_statistic[mask].sum()
-    found["background"] = _finite(statistic.n_bkg)
-    found["excess"] = _finite(statistic.n_sig)
-    found["sqrt_ts"] = _finite(statistic.sqrt_ts)
-    if isinstance(dataset, MapDatasetOnOff):
-        found["alpha"] = _finite(statistic.alpha)
-    return found
-
-
-def _safe_energies(dataset: MapDataset) -> dict[str, float | None]:
-    """Range of reconstructed energy in which any pixel is safe."""
-    safe = np.flatnonzero(dataset.mask_safe.data.any(axis=(1, 2)))
-    edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
-    if not len(safe):
-        return {"energy_min_tev": None, "energy_max_tev": None}
-    return {"energy_min_tev": float(edges[safe[0]]), "energy_max_tev": float(edges[safe[-1] + 1])}
-
-
-def _finite(value: Any) -> float | None:
-    number = float(value)
-    return number if np.isfinite(number) else None
+        return self.background.run(dataset, observation)

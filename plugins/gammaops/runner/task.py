@@ -108,7 +108,7 @@ class StepTask:
             "output": output,
             "config": self._key_blocks(*(self.step.spec.collect_reads if output == PART else ())),
             "files": dict(self.files),
-            "inputs": {role: [product.digest for product in products] for role, products in self.inputs.items()},
+            "inputs": {role: [one.digest for one in products] for role, products in self.inputs.items() if products},
             "packages": dict(science_versions()),
             **more,
         }
@@ -142,14 +142,17 @@ class StepTask:
         given = self.run.blocks(self.step)
         values = deepcopy({dotted: _get(given, dotted) for dotted in spec.reads})
         for dotted in (*spec.files, *spec.folders, *left_out):
-            _put(values, dotted, None)
+            if dotted in left_out or _is_path(_get(values, dotted)):
+                _put(values, dotted, None)
         return values
 
 
 def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:
     """The products of one role; of a step that made several, the one that was asked for."""
     sources, port = step.inputs[role], step.spec.consumes[role]
-    least = len(sources) if step.rule == STRICT else min(len(sources), port.min - len(step.external.get(role, ())))
+    # What is optional and was asked for by name is not done without.
+    needed = max(port.min, 1) - len(step.external.get(role, ()))
+    least = len(sources) if step.rule == STRICT else min(len(sources), needed)
     if len(paths) < least:
         names = ", ".join(repr(source.step) for source in sources)
         strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.rule == STRICT and paths else ""
@@ -180,13 +183,18 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
     files = {}
     for dotted in (*step.spec.files, *step.spec.folders):
         value = _get(blocks, dotted)
-        if value is None:
+        if not _is_path(value):
             continue
         path: Path = resolve_data_path(value, dotted)
         _put(blocks, dotted, str(path))
         if dotted in step.spec.files:
             files[dotted] = file_sha256(path)
     return blocks, files
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a value names a file; a list in its place is content, and enters the key as it is."""
+    return isinstance(value, str)
 
 
 def _get(blocks: Mapping[str, Any], dotted: str) -> Any:

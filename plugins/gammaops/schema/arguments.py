@@ -7,7 +7,7 @@ take Python objects.
 
 from __future__ import annotations
 
-from gammaops.schema.fragments import Rules, choice, choices, flag, integer, number, quantity
+from gammaops.schema.fragments import Rules, choice, choices, flag, integer, number, phases, quantity, text
 
 __all__ = ["BACKGROUND", "EXCESS_MAP", "FLUX_POINTS", "LIGHT_CURVE", "SAFE_MASK", "SAFE_MASK_METHODS", "TS_MAP"]
 
@@ -31,9 +31,31 @@ REFLECTED: dict[str, Rules] = {
     "binsz": quantity("deg", "Pixel size of the map on which regions are found", "0.01 deg", above=0),
 }
 
+WOBBLE: dict[str, Rules] = {
+    "n_off_regions": integer("Number of OFF regions, evenly around the pointing with ON; required", low=1, high=1000)
+    | {"required": True},
+    "binsz": quantity("deg", "Pixel size of the map on which regions are found", "0.01 deg", above=0),
+}
+
+PHASE: dict[str, Rules] = {
+    "on_phase": phases("Phase interval `[from, to]` of the pulse, or a list of them; required") | {"required": True},
+    "off_phase": phases("Phase interval of the background, or a list of them; required") | {"required": True},
+    "phase_column_name": text("Column of the event list with the phase, 0 to 1", "PHASE"),
+}
+
 RING: dict[str, Rules] = {
     "r_in": quantity("deg", "Inner radius of the ring; required", above=0) | {"required": True},
     "width": quantity("deg", "Width of the ring; required", above=0) | {"required": True},
+}
+
+ADAPTIVE_RING: dict[str, Rules] = {
+    "r_in": quantity("deg", "Inner radius of the first ring; required", above=0) | {"required": True},
+    "r_out_max": quantity("deg", "Largest outer radius of a ring; required", above=0) | {"required": True},
+    "width": quantity("deg", "Width of the first ring; required", above=0) | {"required": True},
+    "stepsize": quantity("deg", "Step between one ring and the next", "0.02 deg", above=0),
+    "threshold_alpha": number("Ratio of ON to OFF acceptance above which a larger ring is taken", 0.1, low=0),
+    "theta": quantity("deg", "Radius for that ratio; gammapy 2.1 takes one pixel whatever it is", "0.22 deg", above=0),
+    "method": choice(("fixed_width", "fixed_r_in"), "Which of width and inner radius stays", "fixed_width"),
 }
 
 FOV: dict[str, Rules] = {
@@ -43,7 +65,14 @@ FOV: dict[str, Rules] = {
     "min_npred_background": number("Least predicted background for a normalisation", 0.0, low=0),
 }
 
-BACKGROUND = {"reflected": REFLECTED, "ring": RING, "fov": FOV}
+BACKGROUND = {
+    "reflected": REFLECTED,
+    "wobble": WOBBLE,
+    "phase": PHASE,
+    "ring": RING,
+    "adaptive-ring": ADAPTIVE_RING,
+    "fov": FOV,
+}
 
 _SIGMA: dict[str, Rules] = {
     "n_sigma": number("Confidence of errors, in sigma", 1.0, low=0),

@@ -23,6 +23,8 @@ __all__ = [
     "integers",
     "number",
     "path",
+    "path_or_list",
+    "phases",
     "quantity",
     "text",
     "texts",
@@ -101,6 +103,17 @@ def texts(doc: str, *, regex: str | None = None) -> Rules:
 def path(doc: str, default: str | None = None) -> Rules:
     """A file or folder; it need not exist when the config is read."""
     return _key("string", doc, default, {"path": True})
+
+
+def path_or_list(doc: str, item: Rules, regex: str, example: str) -> Rules:
+    """A file, or a list of mappings (with the keys of `item`) and of texts that match `regex`, as `example` does."""
+    rule = {"regex": regex, "example": example}
+    return _key("path_or_list", doc, None, {"path_or_list": rule}, item=item)
+
+
+def phases(doc: str) -> Rules:
+    """An interval of phase, or a list of them; from 0 to 1, and through 1 where it ends below its start."""
+    return _key("list", doc, None, {"phases": True})
 
 
 def choice(

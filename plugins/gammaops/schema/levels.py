@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from gammaops.schema.phases import canonical_phases
 from gammaops.schema.quantities import canonical_date, canonical_quantity, canonical_time
 from gammaops.schema.relations import Finding
 from gammaops.schema.validator import AnalysisValidator
@@ -47,6 +48,9 @@ class Level:
             for key, rules in keys.items()
             if rules.get("type") == "dict" and "schema" in rules
         }
+        self.items = {
+            key: Level(rules["meta"]["item"]) for key, rules in keys.items() if "item" in rules.get("meta", {})
+        }
         self.variants = {
             key: {value: Level(inner) for value, inner in rules["meta"]["variants"]["schemas"].items()}
             for key, rules in keys.items()
@@ -72,6 +76,8 @@ class Level:
         with self._lock:
             found = [replace(finding, path=(*path, *finding.path)) for finding in self._validator.findings(raw)]
         for key, value in raw.items():
+            if key in self.items and isinstance(value, list):
+                found += self._item_findings(key, value, path)
             if not isinstance(value, dict):
                 continue
             level = self.below(key, raw)
@@ -85,6 +91,11 @@ class Level:
             if level is not None and key not in raw:
                 found += level.findings({}, (*path, key))
         return found
+
+    def _item_findings(self, key: str, items: list[Any], path: Path) -> list[Finding]:
+        """What is wrong with the mappings in a list."""
+        mappings = [(index, item) for index, item in enumerate(items) if isinstance(item, dict)]
+        return [finding for index, item in mappings for finding in self.items[key].findings(item, (*path, key, index))]
 
     def _has_no_variant(self, key: str, raw: Mapping[str, Any]) -> bool:
         """Whether the deciding sibling is not given; a wrong one is complained of where it stands."""
@@ -108,9 +119,15 @@ class Level:
                 level = self.below(key, raw)
                 result[key] = level.normalised(inner) if level is not None else {}
                 continue
-            value = None if value is None else _leaf(rules, value)
+            value = None if value is None else self._value(key, value)
             result[key] = _copy(rules.get("default")) if value is None else value
         return result
+
+    def _value(self, key: str, value: Any) -> Any:
+        if key in self.items and isinstance(value, list):
+            below = self.items[key]
+            return [below.normalised(item) if isinstance(item, dict) else item for item in value] or None
+        return _leaf(self.keys[key], value)
 
     def canonical(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The keys that are given, in canonical spelling; None stays None."""
@@ -175,6 +192,8 @@ def _list_leaf(rules: Rules, value: list[Any]) -> list[Any] | None:
     if "times" in rules:
         found = [canonical_time(str(item)) for item in value]
         return None if any(isinstance(item, Finding) for item in found) else found
+    if "phases" in rules:
+        return canonical_phases(value)
     if "choices" in rules:
         return [option for option in rules["choices"] if option in value] or None
     return list(value)

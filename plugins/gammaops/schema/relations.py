@@ -18,6 +18,7 @@ __all__ = [
     "increasing",
     "near",
     "needs",
+    "needs_too",
     "same_length",
     "together",
     "value_at",
@@ -126,6 +127,16 @@ def needs(
         because = " and ".join(f"{name} is {value_at(block, name)}" for name in conditions)
         what = "not given" if value is None else f"{value} does not fit"
         yield Finding((*key.split("."),), f"{what}: {because}" if because else what, expected)
+
+    return check
+
+
+def needs_too(key: str, other: str) -> Relation:
+    """`other` is given where `key` is."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        if value_at(block, key) is not None and value_at(block, other) is None:
+            yield Finding((key,), f"given without {other}", f"{other} too, or neither")
 
     return check
 

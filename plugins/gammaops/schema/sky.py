@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from gammaops.schema.fragments import Rules, block, choice, integer, quantity
-from gammaops.schema.relations import increasing, together
+from gammaops.schema.fragments import Rules, block, choice, integer, path_or_list, quantity
+from gammaops.schema.relations import increasing, needs_too, together
 
-__all__ = ["energy_axis", "energy_range", "sky_circle", "sky_position"]
+__all__ = ["energy_axis", "energy_range", "exclusion", "sky_circle", "sky_position", "sky_region"]
 
 FRAMES = ("icrs", "galactic")
+# A region as DS9 writes it; its numbers are read when the step runs.
+DS9_REGION = r"(icrs|fk5|galactic) *; *(circle|ellipse|box|polygon|annulus) *\([-+0-9.,: eEdhms'\"]{1,2000}\)"
+
+DS9_EXAMPLE = "icrs;circle(83.63,22.01,0.3)"
 
 
 def _position() -> dict[str, Rules]:
@@ -27,6 +31,20 @@ def sky_circle(doc: str) -> Rules:
     """A circle on the sky; all of its keys or none."""
     keys = {**_position(), "radius": quantity("deg", "Radius of the circle", above=0, high=180)}
     return block(doc, keys, [together("frame", "lon", "lat", "radius")])
+
+
+def sky_region(doc: str) -> Rules:
+    """A circle on the sky, or, without its radius, a point; or nothing."""
+    keys = {**_position(), "radius": quantity("deg", "Radius of the circle; not given: a point", above=0, high=180)}
+    return block(doc, keys, [together("frame", "lon", "lat"), needs_too("radius", "lon")])
+
+
+def exclusion(doc: str) -> Rules:
+    """Where background must not be estimated: a file, or a list of circles and of regions as DS9 writes them."""
+    circle = {**_position(), "radius": quantity("deg", "Radius of the circle", above=0, high=180)}
+    return path_or_list(
+        doc, {key: rules | {"required": True} for key, rules in circle.items()}, DS9_REGION, DS9_EXAMPLE
+    )
 
 
 def energy_range(doc: str) -> Rules:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cerberus
 from cerberus import errors
 
+from gammaops.schema.phases import phases_finding
 from gammaops.schema.quantities import (
     canonical_date,
     canonical_quantity,
@@ -36,6 +37,7 @@ _NAMES = {
     "dict": "keys and values",
     "list": "a list",
     "text_list": "a text or a list of texts",
+    "path_or_list": "a path or a list",
     "time": "a UTC time such as 2006-07-29T20:30:00",
     "time_list": "a UTC time or a list of them",
 }
@@ -59,6 +61,7 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         "time": cerberus.TypeDefinition("time", (str,), ()),
         "text_list": cerberus.TypeDefinition("text_list", (str, list), ()),
         "time_list": cerberus.TypeDefinition("time_list", (str, list), ()),
+        "path_or_list": cerberus.TypeDefinition("path_or_list", (str, list), ()),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -152,6 +155,21 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
     def _validate_path(self, _rule: bool, field: str, value: str) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
         self.refuse(field, path_finding(value))
+
+    def _validate_path_or_list(self, rule: Mapping[str, Any], field: str, value: str | list[object]) -> None:
+        """{'type': 'dict'}"""  # noqa: D400
+        if isinstance(value, str):
+            self.refuse(field, path_finding(value))
+            return
+        for index, item in enumerate(value):
+            # What is in a mapping, the level below sees to.
+            if not isinstance(item, dict) and not (isinstance(item, str) and re.fullmatch(rule["regex"], item)):
+                expected = f"{', '.join(self.definitions[field]['meta']['item'])}; or text such as {rule['example']}"
+                self.refuse(field, Finding((index,), f"{shown(item)} does not fit", expected))
+
+    def _validate_phases(self, _rule: bool, field: str, value: list[object]) -> None:
+        """{'type': 'boolean'}"""  # noqa: D400
+        self.refuse(field, phases_finding(value))
 
     def findings(self, document: Mapping[str, Any]) -> list[Finding]:
         """What is wrong with a mapping at this level, with paths relative to it."""

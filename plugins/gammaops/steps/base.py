@@ -21,7 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gammaops.schema.relations import Relation
 
 __all__ = ["OBS_ID_MAX", "REUSE", "Fan", "Figure", "Output", "Port", "Scope", "Section", "StepSpec", "Table"]
 
@@ -35,7 +38,8 @@ OBS_ID_MAX = 2**63 - 1
 class Port:
     """What a step reads in one role: products of one of `kinds`, at least `min` and at most `max` of them.
 
-    With a `min` of 0 the input is optional: it is wired only where ``required_products`` asks for it.
+    With a `min` of 0 the input is optional: it is wired only where ``required_products`` asks for it, and then the step
+    does not do without it.
     """
 
     kinds: tuple[str, ...]
@@ -94,6 +98,8 @@ class StepSpec:
         Dotted config keys that name folders, and files that only choose among inputs; they never enter a key.
     required : tuple of str
         Dotted config keys of other blocks than its own without which it cannot run.
+    rules : tuple of Relation
+        Rules between several of its blocks (those within one belong to the block), given all of them by name.
     fan_out : Fan, optional
         How the step is split into mapped tasks.
     dataset_types : tuple of str
@@ -113,6 +119,7 @@ class StepSpec:
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    rules: tuple[Relation, ...] = ()
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")
     observations: bool = False

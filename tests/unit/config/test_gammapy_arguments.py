@@ -11,11 +11,14 @@ from gammapy.analysis.config import AnalysisConfig as GammapyConfig
 from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator, TSMapEstimator
 from gammapy.estimators.flux import FluxEstimator
 from gammapy.makers import (
+    AdaptiveRingBackgroundMaker,
     FoVBackgroundMaker,
     MapDatasetMaker,
+    PhaseBackgroundMaker,
     ReflectedRegionsFinder,
     RingBackgroundMaker,
     SafeMaskMaker,
+    WobbleRegionsFinder,
 )
 
 from gammaops.config import parse_config
@@ -28,7 +31,10 @@ OURS = {"self", "kwargs", "n_jobs", "parallel_backend", "energy_edges", "exclusi
 CASES = [
     (arguments.SAFE_MASK, [SafeMaskMaker], {"methods", "position"}),
     (arguments.REFLECTED, [ReflectedRegionsFinder], set()),
+    (arguments.WOBBLE, [WobbleRegionsFinder], set()),
+    (arguments.PHASE, [PhaseBackgroundMaker], set()),
     (arguments.RING, [RingBackgroundMaker], set()),
+    (arguments.ADAPTIVE_RING, [AdaptiveRingBackgroundMaker], set()),
     (arguments.FOV, [FoVBackgroundMaker], {"spatial_model"}),
     (arguments.FLUX_POINTS, [FluxPointsEstimator, FluxEstimator], set()),
     (arguments.LIGHT_CURVE, [LightCurveEstimator, FluxPointsEstimator, FluxEstimator], {"time_intervals"}),

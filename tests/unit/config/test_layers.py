@@ -132,7 +132,7 @@ def test_another_method_drops_the_arguments_of_the_first(crab: str):
             {"datasets": {"on_region": {"radius": "1 TeV"}}},
             "params: config.datasets.on_region.radius: 'TeV' is a unit of energy",
         ),
-        ({"datasets": {"on_region": None}}, "params: config.datasets.on_region.radius: not given: type is 1d"),
+        ({"datasets": {"on_region": None}}, "params: config.datasets.on_region.lon: not given: type is 1d"),
         ({"datasets": {"safe_mask": {"parameters": {"bias_percent": float("nan")}}}}, "nan is not a finite number"),
         ({"dag": {"retries": 5}}, "params: config.dag: no step of this analysis reads it"),
         ({"observations": {"datastore": "/etc/../x"}}, "leads out of its folder"),
@@ -156,7 +156,7 @@ def test_mistake_of_a_step_is_told_there_and_once(original: str):
         parse_config(wrong, "original", "original.yaml")
     assert [problem.key for problem in caught.value.problems] == [
         "steps[0].config.datasets.background.method",
-        "steps[0].config.datasets.on_region.radius",
+        "steps[0].config.datasets.on_region.lon",
     ]
     assert {problem.line for problem in caught.value.problems} == {48}
 

@@ -16,6 +16,13 @@ from gammaops.plan import make_plan
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 TEXTS = [(DATA / name).read_text(encoding="utf-8") for name in ("crab.yaml", "original.yaml")]
+CIRCLE = "{frame: icrs, lon: 83.63 deg, lat: 22.01 deg, radius: 0.3 deg}"
+TEXTS += [
+    TEXTS[0].replace("method: reflected", f"method: reflected, exclusion: [{CIRCLE}, 'icrs;circle(83,22,0.3)']"),
+    TEXTS[0].replace(
+        "method: reflected", "method: phase, parameters: {on_phase: [0.9, 0.1], off_phase: [[0.2, 0.4], [0.5, 0.8]]}"
+    ),
+]
 TREES = [yaml.safe_load(text.replace("2004-12-01", "'2004-12-01'")) for text in TEXTS]
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
-from gammaops.errors import NoWorkFound
+from gammaops.errors import ConfigError, NoWorkFound, Problem
 from gammaops.physics.archive import Archive, lies_within
+from gammaops.physics.dataset_metrics import dataset_metrics
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
 from gammaops.physics.observation_table import observation_table
-from gammaops.physics.reduction import Reduction, dataset_metrics
+from gammaops.physics.reduction import Reduction
 from gammaops.physics.stacking import stack
 
 if TYPE_CHECKING:
@@ -33,12 +34,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The archive, what is taken from it, and the makers."""
+    """The archive, what is taken from it, and the makers; `reductions` are those with masks of other steps."""
 
     folder: Path
     selection: Mapping[str, Any]
     reduction: Reduction
     stacks: bool
+    reductions: dict[tuple[Path, ...], Reduction] = field(default_factory=dict)
+
+    def reduction_with(self, inputs: Mapping[str, Sequence[Product]]) -> Reduction:
+        """The makers with the exclusion masks that other steps made, which are read once.
+
+        Raises
+        ------
+        ConfigError
+            If the background method can leave nothing out.
+        """
+        masks = tuple(product.path for product in inputs.get("exclusion", ()) if product.path is not None)
+        if masks and not self.reduction.background.excludes:
+            method = self.reduction.background.method or "none"
+            message = f"the step reads an exclusion mask, but the method {method} excludes nothing"
+            raise ConfigError([Problem("config", 0, 0, "datasets.background.method", message, "another method")])
+        return self.reductions.setdefault(masks, replace(self.reduction, masks=masks))
 
     @property
     def needed(self) -> frozenset[str]:
@@ -55,6 +72,7 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
 
 def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
     """The observations that a run expects."""
+    prepared.reduction_with(inputs)
     archive = Archive.read(prepared.folder)
     return observation_table(archive, prepared.selection, scope, prepared.reduction.irfs)
 
@@ -74,7 +92,7 @@ def run(
     """Reduce one observation; a bad one raises `gammaops.errors.DataError`."""
     index = json.loads(row["index"])
     observation = read_observation(prepared.folder, int(row["obs_id"]), hdu_rows(row["hdus"]), prepared.needed, index)
-    dataset = prepared.reduction.run(observation)
+    dataset = prepared.reduction_with(inputs).run(observation)
     metrics = dataset_metrics(dataset, observation)
     write_dataset(dataset, out["dataset"])
     log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])

@@ -9,6 +9,7 @@ from gammaops.schema import (
     choices,
     covers,
     energy_axis,
+    exclusion,
     flag,
     increasing,
     integer,
@@ -18,11 +19,13 @@ from gammaops.schema import (
     quantity,
     sky_circle,
     sky_position,
+    sky_region,
     time,
     variants,
 )
 from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
-from gammaops.steps.base import Fan, Output, StepSpec
+from gammaops.schema.datasets import DATASETS_RULES, needs_no_full_enclosure_irfs
+from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _QUALITY = {
     "livetime": block("Livetime", {"min": quantity("min", "Shortest livetime", low=0)}),
@@ -76,9 +79,11 @@ _GEOM = {
 
 _BACKGROUND = {
     "method": choice(
-        ("reflected", "ring", "fov"), "How background is estimated", aliases={"fov_background": "fov", "none": None}
+        tuple(BACKGROUND),
+        "How background is estimated",
+        aliases={"fov_background": "fov", "adaptive_ring": "adaptive-ring", "none": None},
     ),
-    "exclusion": path("FITS mask of the regions left out of background estimation"),
+    "exclusion": exclusion("Left out of background estimation: a FITS mask, a DS9 region file, or a list of regions"),
     "parameters": variants("method", "Arguments of the background maker", BACKGROUND),
 }
 
@@ -96,7 +101,7 @@ _DATASETS = {
             "parameters": block("Arguments of SafeMaskMaker", SAFE_MASK),
         },
     ),
-    "on_region": sky_circle("Region of the spectrum (1d)"),
+    "on_region": sky_region("Region of the spectrum (1d); without radius as large as the archive's RAD_MAX says"),
     "containment_correction": flag("Correct for events outside the ON region (1d)", default=True),
 }
 
@@ -110,19 +115,14 @@ SPEC = StepSpec(
             _OBSERVATIONS,
             [at_most_one("obs_ids", "obs_file"), needs("datastore", "a folder, such as $GAMMAPY_DATA/hess-dl3-dr1")],
         ),
-        "datasets": block(
-            "How observations become datasets",
-            _DATASETS,
-            [
-                needs("on_region.radius", "frame, lon, lat and radius of the ON region", {"type": ("1d",)}),
-                needs("geom.wcs.skydir.lon", "frame, lon and lat of the map's centre", {"type": ("3d",)}),
-                needs("background.method", "reflected or none", {"type": ("1d",)}, (None, "reflected")),
-                needs("background.method", "ring, fov or none", {"type": ("3d",)}, (None, "ring", "fov")),
-            ],
-        ),
+        "datasets": block("How observations become datasets", _DATASETS, DATASETS_RULES),
     },
+    rules=(needs_no_full_enclosure_irfs,),
     reads=("datasets", "observations.required_irf"),
     collect_reads=("datasets.stack",),
+    consumes={
+        "exclusion": Port(("mask",), "What no background is estimated from, beside `background.exclusion`", min=0)
+    },
     produces={"datasets": Output("datasets", ".json", "One dataset per observation, or one stacked", "dataset")},
     folders=("observations.datastore", "observations.obs_file"),
     files=("datasets.background.exclusion",),

@@ -1,0 +1,159 @@
+"""Background of one observation, by gammapy's makers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from gammapy.datasets import MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.makers import (
+    AdaptiveRingBackgroundMaker,
+    FoVBackgroundMaker,
+    PhaseBackgroundMaker,
+    ReflectedRegionsBackgroundMaker,
+    RingBackgroundMaker,
+    WobbleRegionsFinder,
+)
+from gammapy.maps import Map, WcsGeom
+
+from gammaops.errors import DataError
+from gammaops.physics.geometry import given
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+    from gammapy.makers import Maker
+    from gammapy.maps import WcsNDMap
+
+    from gammaops.physics.exclusion import Exclusion
+
+__all__ = ["Background"]
+
+ON_OFF = frozenset({"reflected", "wobble", "phase", "ring", "adaptive-ring"})
+MAP_MAKERS = {"ring": RingBackgroundMaker, "adaptive-ring": AdaptiveRingBackgroundMaker, "fov": FoVBackgroundMaker}
+REGION_BINS = "0.01 deg"
+
+
+@dataclass(frozen=True)
+class Background:
+    """The config's block ``datasets.background``.
+
+    Parameters
+    ----------
+    method : str, optional
+        None: the background is left as it is.
+    parameters : mapping
+        Arguments of the method's maker.
+    exclusion : Exclusion
+        Where it must not be estimated.
+    """
+
+    method: str | None
+    parameters: Mapping[str, Any]
+    exclusion: Exclusion
+
+    @property
+    def on_off(self) -> bool:
+        """Whether it gives datasets with OFF counts."""
+        return self.method in ON_OFF
+
+    def check(self) -> None:
+        """Make a maker and read the exclusion, so that no observation is blamed where they are wrong."""
+        _ = self.exclusion.maps, self.exclusion.regions
+        if self.method is not None:
+            self.maker(None)
+
+    def maker(self, mask: WcsNDMap | None) -> Maker:
+        """Gammapy's maker with an exclusion mask."""
+        parameters = given(self.parameters)
+        if self.method == "phase":
+            on, off = ([tuple(interval) for interval in parameters.pop(name)] for name in ("on_phase", "off_phase"))
+            return PhaseBackgroundMaker(on, off, **parameters)
+        if self.method == "wobble":
+            return ReflectedRegionsBackgroundMaker(WobbleRegionsFinder(**parameters), exclusion_mask=mask)
+        if self.method == "reflected":
+            return ReflectedRegionsBackgroundMaker(exclusion_mask=mask, **parameters)
+        return MAP_MAKERS[self.method](exclusion_mask=mask, **parameters)  # type: ignore[index]
+
+    def run(self, dataset: MapDataset, observation: Observation) -> MapDataset:
+        """The dataset with its background.
+
+        Raises
+        ------
+        DataError
+            ``no-off-region``, ``no-background`` or ``no-phase`` if there is nothing to estimate it from.
+        """
+        if self.method is None:
+            return dataset
+        if self.method == "phase":
+            return self._by_phase(dataset, observation)
+        if isinstance(dataset, SpectrumDataset):
+            return self._by_regions(dataset, observation)
+        return self._by_map(dataset, observation)
+
+    def _by_regions(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
+        region = dataset.counts.geom.region
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        # Where gammapy looks for OFF regions, pixel by pixel.
+        field = WcsGeom.create(
+            skydir=pointing,
+            binsz=u.Quantity(self.parameters.get("binsz") or REGION_BINS),
+            width=4 * region.center.separation(pointing) + 0.3 * u.deg,
+            frame=region.center.frame.name,
+            proj="TAN",
+        )
+        made = self.maker(self.exclusion.on(field)).run(dataset, observation)
+        if made.counts_off is None:
+            raise DataError("no-off-region", self._why_no_region())
+        return made
+
+    def _why_no_region(self) -> str:
+        if self.method == "wobble":
+            number = self.parameters["n_off_regions"]
+            return f"of {number} OFF regions none is left: they overlap each other, ON or the exclusion; try fewer"
+        return "no OFF region fits between the ON region and the exclusion mask"
+
+    def _by_map(self, dataset: MapDataset, observation: Observation) -> MapDataset:
+        had_any = dataset.mask_safe.data.any()
+        made = self.maker(self.exclusion.on(dataset.counts.geom.to_image())).run(dataset, observation)
+        if self.method == "adaptive-ring":
+            # gammapy leaves NaN where no ring is large enough, and calls it safe.
+            made.mask_safe.data &= np.isfinite(made.acceptance_off.data)
+        if had_any and not made.mask_safe.data.any():
+            reason = f"the background cannot be estimated by {self.method}: too little is left outside the exclusion"
+            raise DataError("no-background", reason)
+        return made
+
+    def _by_phase(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
+        """ON and OFF counts by phase.
+
+        They are put together here: gammapy's maker gives the dataset a random name, and a spectrum no OFF acceptance
+        in the bins without OFF counts, which a fit then leaves out.
+        """
+        maker = self.maker(None)
+        if maker.phase_column_name not in observation.events.table.colnames:
+            reason = f"the event list has no column {maker.phase_column_name}; name it in phase_column_name"
+            raise DataError("no-phase", f"{reason}, or add it to the archive")
+        geom = dataset.counts.geom
+        parts = {
+            "acceptance": Map.from_geom(geom, data=sum(stop - start for start, stop in maker.on_phase)),
+            "acceptance_off": Map.from_geom(geom, data=sum(stop - start for start, stop in maker.off_phase)),
+            "counts_off": maker.make_counts_off(dataset, observation),
+            "name": dataset.name,
+        }
+        if isinstance(dataset, SpectrumDataset):
+            made = SpectrumDatasetOnOff.from_spectrum_dataset(dataset=dataset, **parts)
+        else:
+            made = MapDatasetOnOff.from_map_dataset(dataset=dataset, **parts)
+        made.counts = maker.make_counts(dataset, observation)
+        return made
+
+    @cached_property
+    def excludes(self) -> bool:
+        """Whether the method can leave something out."""
+        return self.method not in (None, "phase")

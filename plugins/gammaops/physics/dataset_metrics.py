@@ -1,0 +1,64 @@
+"""Headline numbers of one observation's dataset, for its sidecar and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.time import Time
+from gammapy.datasets import MapDatasetOnOff
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+
+__all__ = ["dataset_metrics"]
+
+
+def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
+    """Headline numbers of an observation's dataset, counts inside the safe mask; nothing is undefined, only None."""
+    gti = observation.gti
+    return {
+        "name": dataset.name,
+        "obs_id": int(observation.obs_id),
+        "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
+        "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
+        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
+        **_counts(dataset),
+        **_safe_energies(dataset),
+    }
+
+
+def _iso_tt(time: Time) -> str:
+    """ISO with nanoseconds, so that an interval read back still holds its dataset."""
+    return str(Time(time.tt, precision=9).isot)
+
+
+def _counts(dataset: MapDataset) -> dict[str, Any]:
+    mask = dataset.mask_safe.data
+    found: dict[str, Any] = {"counts": int(dataset.counts.data[mask].sum())}
+    if isinstance(dataset, MapDatasetOnOff):
+        found["counts_off"] = int(dataset.counts_off.data[mask].sum())
+    if not mask.any() or dataset.background is None:
+        return found | {"background": None, "excess": None, "sqrt_ts": None}
+    statistic = dataset._counts_statistic[mask].sum()
+    found["background"] = _finite(statistic.n_bkg)
+    found["excess"] = _finite(statistic.n_sig)
+    found["sqrt_ts"] = _finite(statistic.sqrt_ts)
+    if isinstance(dataset, MapDatasetOnOff):
+        found["alpha"] = _finite(statistic.alpha)
+    return found
+
+
+def _safe_energies(dataset: MapDataset) -> dict[str, float | None]:
+    """Range of reconstructed energy in which any pixel is safe."""
+    safe = np.flatnonzero(dataset.mask_safe.data.any(axis=(1, 2)))
+    edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+    if not len(safe):
+        return {"energy_min_tev": None, "energy_max_tev": None}
+    return {"energy_min_tev": float(edges[safe[0]]), "energy_max_tev": float(edges[safe[-1] + 1])}
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if np.isfinite(number) else None
