@@ -40,7 +40,7 @@ def fit(datasets, model, tmp_path) -> Path:
     result = SimpleNamespace(success=True, message="ok", backend="minuit", method="migrad", nfev=1, total_stat=1.0)
     fitted = Models([model.copy(name="crab")])
     fitted.covariance = np.array([[0.01, 1e-14, 0], [1e-14, 4e-24, 0], [0, 0, 0]])
-    write_fit(fit_document(fitted, result), path)
+    write_fit(fit_document(fitted, result, {}), path)
     return path
 
 

@@ -7,9 +7,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
+import numpy as np
 import pytest
+from astropy.time import Time
+from gammapy.data import GTI
+from gammapy.datasets import SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.irf import EDispKernelMap, EffectiveAreaTable2D
+from gammapy.maps import Map, MapAxis, RegionGeom
+from gammapy.modeling.models import Models
 
 from gammaops.errors import DataError, NoWorkFound
+from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.reproducible import make_reproducible
 from gammaops.physics.tables import read_rows, write_rows
 from gammaops.products.base import IndexDraft, Product
@@ -53,6 +62,71 @@ def models_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A power law for the Crab."""
     path = tmp_path_factory.mktemp("models") / "crab.yaml"
     path.write_text(MODEL)
+    return path
+
+
+# A source of a tenth of the Crab, and the background of a H.E.S.S.-like ON region of 0.11 deg with 12 OFF regions:
+# 33 excess and 7.5 background counts in 25 minutes, 90 OFF counts in 58 safe bins.
+FAINT = """components:
+- name: source
+  type: SkyModel
+  spectral:
+    type: PowerLawSpectralModel
+    parameters:
+    - {name: index, value: 2.6}
+    - {name: amplitude, value: 3.0e-12, unit: cm-2 s-1 TeV-1}
+    - {name: reference, value: 1.45, unit: TeV, frozen: true}
+"""
+OFF_REGIONS, OFF_COUNTS, LIVETIME_S = 12, 90, 1500
+
+
+def short_observations(folder: Path, number: int, seed: int = 0, per_decade: int = 24) -> Product:
+    """ON/OFF spectra of short observations of the source `FAINT` with few OFF counts, drawn from the truth."""
+    rng = np.random.RandomState(seed)
+    draft = IndexDraft(folder, ".fits")
+    for obs_id in range(1, number + 1):
+        start = Time("2026-11-02T20:00:00", scale="tt") + (obs_id - 1) * 30 * u.min
+        stop = start + LIVETIME_S * u.s
+        row = {"name": f"obs-{obs_id}", "obs_ids": [obs_id], "instrument": "SIM", "livetime_s": float(LIVETIME_S)}
+        path = draft.new({**row, "gti": [[str(start.isot), str(stop.isot)]]})
+        write_dataset(_faked(f"obs-{obs_id}", per_decade, GTI.create(start, stop), rng), path)
+    return index("datasets", draft)
+
+
+def _faked(name: str, per_decade: int, gti: GTI, rng: np.random.RandomState) -> SpectrumDatasetOnOff:
+    energy = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=per_decade, per_decade=True)
+    energy_true = MapAxis.from_energy_bounds("0.1 TeV", "150 TeV", nbin=36, name="energy_true")
+    geom = RegionGeom.create("icrs;circle(83.63,22.01,0.11)", axes=[energy])
+    aeff = EffectiveAreaTable2D.from_parametrization(energy_true, instrument="HESS").quantity[:, 0]
+    dataset = SpectrumDataset.create(geom, energy_axis_true=energy_true, name=name)
+    dataset.exposure.quantity = (aeff * LIVETIME_S * u.s)[:, np.newaxis, np.newaxis]
+    dataset.exposure.meta = {"livetime": LIVETIME_S * u.s}
+    dataset.edisp = EDispKernelMap.from_gauss(energy, energy_true, sigma=0.15, bias=0, geom=geom.to_image())
+    squashed = dataset.edisp.edisp_map.geom.squash("energy")
+    dataset.edisp.exposure_map = Map.from_geom(squashed, data=dataset.exposure.data[:, np.newaxis], unit="m2 s")
+    safe = energy.edges_min > 0.39 * u.TeV
+    dataset.mask_safe.data[...] = safe[:, np.newaxis, np.newaxis]
+    low, high = energy.edges_min.to_value("TeV"), energy.edges_max.to_value("TeV")
+    shape = (low**-1.7 - high**-1.7) * np.exp(-0.4 / np.sqrt(low * high))
+    background = Map.from_geom(geom, data=(shape / shape[safe].sum() * OFF_COUNTS / OFF_REGIONS))
+    dataset.gti = gti
+    on_off = SpectrumDatasetOnOff.from_spectrum_dataset(dataset=dataset, acceptance=1, acceptance_off=OFF_REGIONS)
+    on_off.models = Models.from_yaml(FAINT)
+    on_off.fake(background, random_state=rng)
+    return on_off
+
+
+@pytest.fixture(scope="session")
+def observations(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """Six of them."""
+    return short_observations(tmp_path_factory.mktemp("observations"), 6, seed=1)
+
+
+@pytest.fixture(scope="session")
+def faint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The truth of these as a models file."""
+    path = tmp_path_factory.mktemp("models") / "faint.yaml"
+    path.write_text(FAINT)
     return path
 
 
@@ -113,8 +187,8 @@ def spectra(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Product:
 
 @pytest.fixture(scope="session")
 def fit_product(spectra: Product, models_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Product:
-    """The power law fitted to those."""
-    config = blocks("fit", general={"models_file": str(models_file)})
+    """The power law fitted to those, jointly."""
+    config = blocks("fit", general={"models_file": str(models_file)}, fit={"datasets": "joint"})
     return run_one("fit", config, tmp_path_factory.mktemp("fit"), {"datasets": (spectra,)})
 
 

@@ -90,7 +90,7 @@ def test_fit_twice_gives_the_same_bytes_and_leaves_the_models_file_alone(
     driver, spectra, fit_product, models_file, tmp_path
 ):
     before = models_file.read_bytes()
-    config = driver.blocks("fit", general={"models_file": str(models_file)})
+    config = driver.blocks("fit", general={"models_file": str(models_file)}, fit={"datasets": "joint"})
     again = driver.run_one("fit", config, tmp_path, {"datasets": (spectra,)})
     assert filecmp.cmp(again.path, fit_product.path, shallow=False)
     assert models_file.read_bytes() == before
@@ -110,7 +110,7 @@ def test_fit_says_what_it_found(fit_product):
 
 @pytest.mark.requirement("R21")
 def test_fit_that_does_not_converge_leaves_numbers_but_no_product(driver, spectra, models_file, tmp_path):
-    config = driver.blocks("fit", general={"models_file": str(models_file)})
+    config = driver.blocks("fit", general={"models_file": str(models_file)}, fit={"datasets": "joint"})
     config["fit"]["optimize_opts"]["migrad_opts"] = {"ncall": 3}
     with pytest.raises(AlgorithmError, match="did not converge") as caught:
         driver.run_one("fit", config, tmp_path, {"datasets": (spectra,)})

@@ -17,13 +17,21 @@ from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 from gammaops.errors import AlgorithmError, ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gammapy.datasets import Datasets
     from gammapy.modeling import FitResult
 
-__all__ = ["attach", "fit_document", "read_fitted_models", "read_models", "source_of", "write_fit"]
+__all__ = [
+    "attach",
+    "fit_document",
+    "read_fitted_models",
+    "read_groups",
+    "read_models",
+    "source_of",
+    "write_fit",
+]
 
 
 def read_models(path: Path) -> Models:
@@ -91,8 +99,18 @@ def source_of(models: Models, name: str | None) -> str:
     return name
 
 
-def fit_document(models: Models, result: FitResult) -> dict[str, Any]:
-    """What a fit product holds, as JSON types."""
+def fit_document(models: Models, result: FitResult, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What a fit product holds, as JSON types.
+
+    Parameters
+    ----------
+    models : `gammapy.modeling.models.Models`
+        As fitted.
+    result : `gammapy.modeling.FitResult`
+    groups : mapping
+        Which datasets were stacked for the fit. The document's models name their members, not the stacks, so that they
+        can be set on the datasets from before.
+    """
     covariance = models.covariance
     labels = models.parameters_unique_names
     parameters = [
@@ -106,10 +124,17 @@ def fit_document(models: Models, result: FitResult) -> dict[str, Any]:
         "method": str(result.method),
         "nfev": int(result.nfev),
         "total_stat": float(result.total_stat),
+        "groups": {name: list(members) for name, members in groups.items()},
         "parameters": [_without_settings(parameter) for parameter in parameters],
         "covariance": {"parameters": list(labels), "matrix": np.asarray(covariance.data, dtype=float).tolist()},
     }
-    return {"components": _plain(models.to_dict(full_output=True)["components"]), "fit": fit}
+    components = _plain(models.to_dict(full_output=True)["components"])
+    for component in components:
+        if component["type"] != FoVBackgroundModel.tag[0] and component.get("datasets_names"):
+            component["datasets_names"] = [
+                member for name in component["datasets_names"] for member in groups.get(name, [name])
+            ]
+    return {"components": components, "fit": fit}
 
 
 def write_fit(document: Mapping[str, Any], path: Path) -> None:
@@ -123,6 +148,12 @@ def read_fitted_models(path: Path) -> Models:
     models = Models.from_dict({"components": document["components"]})
     models.covariance = np.array(document["fit"]["covariance"]["matrix"], dtype=float)
     return models
+
+
+def read_groups(path: Path) -> dict[str, list[str]]:
+    """Which datasets were stacked for a fit product, by the name of the stack."""
+    groups: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))["fit"].get("groups", {})
+    return groups
 
 
 def _without_settings(parameter: Mapping[str, Any]) -> dict[str, Any]:

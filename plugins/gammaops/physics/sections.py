@@ -1,4 +1,4 @@
-"""What spectra, light curves and fitted models show in the report.
+"""What spectra and light curves show in the report.
 
 The first note of a section is its headline: the page repeats it right under the verdict.
 """
@@ -6,18 +6,14 @@ The first note of a section is its headline: the page repeats it right under the
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
-from gammapy.modeling.models import SkyModel
 
-from gammaops.physics.counts_by_energy import merged
 from gammaops.physics.figures import (
     confidence,
-    draw_counts_spectrum,
     draw_light_curve,
-    draw_residuals,
     draw_spectrum,
     encode,
 )
@@ -26,14 +22,14 @@ from gammaops.physics.steadiness import Steadiness
 from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from astropy import table
     from astropy.time import Time
     from gammapy.estimators import FluxPoints
-    from gammapy.modeling.models import Models, SpectralModel
+    from gammapy.modeling.models import SpectralModel
 
-__all__ = ["fit_section", "light_curve_section", "spectrum_section"]
+__all__ = ["light_curve_section", "spectrum_section"]
 
 DNDE, FLUX = u.Unit("TeV-1 cm-2 s-1"), u.Unit("cm-2 s-1")
 DETECTED = 2.0
@@ -107,53 +103,3 @@ def _over_time(light_curve: FluxPoints, name: str, index: int) -> np.ndarray:
 
 def _minute(time: Time) -> str:
     return time.utc.strftime("%Y-%m-%d %H:%M")
-
-
-def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:
-    """Parameters of fitted models with errors and units, and how well they describe the counts.
-
-    Parameters
-    ----------
-    models : `gammapy.modeling.models.Models`
-        Fitted models with their covariance.
-    fit : mapping
-        The key ``fit`` of the product: ``message``, ``total_stat``, ``nfev``, and, where known, ``counts`` by energy.
-    """
-    rows = [row for model in models for row in _parameter_rows(model)]
-    about = f"{fit['message']} Fit statistic {fit['total_stat']:.1f} after {fit['nfev']} evaluations."
-    return Section(
-        title="Fit",
-        notes=(_fit_headline(models), about),
-        figures=tuple(_fit_figures(fit.get("counts"))),
-        tables=(Table(("Parameter", "Value ± 1 σ", "Unit", ""), rows),),
-    )
-
-
-def _fit_headline(models: Models) -> str:
-    """The free spectral parameters of the first source."""
-    for model in models:
-        spectral = getattr(model, "spectral_model", None)
-        if isinstance(model, SkyModel) and spectral is not None:
-            free = [one for one in spectral.parameters if not one.frozen]
-            words = [f"{one.name} {measured(one.value, one.error)} {unit_text(one.unit)}".strip() for one in free]
-            return f"{model.name}: {', '.join(words) or 'no free spectral parameter'}."
-    return "No source among the models."
-
-
-def _parameter_rows(model: Any) -> Iterator[tuple[str, ...]]:
-    for parameter in model.parameters:
-        if parameter.frozen and not isinstance(model, SkyModel):
-            continue
-        value = plain(parameter.value, 4) if parameter.frozen else measured(parameter.value, parameter.error)
-        yield f"{model.name}: {parameter.name}", value, unit_text(parameter.unit), "fixed" if parameter.frozen else ""
-
-
-def _fit_figures(found: Mapping[str, Any] | None) -> Iterator[Figure]:
-    bins = merged(found) if found else {}
-    if not bins or not len(bins["counts"]):
-        return
-    edges, counts, predicted, background = (bins[name] for name in ("edges_tev", "counts", "predicted", "background"))
-    draw = partial(draw_counts_spectrum, edges_tev=edges, counts=counts, predicted=predicted, background=background)
-    yield Figure("Counts of all datasets together: measured, and predicted by the best fit.", encode(draw))
-    caption = "What the fit does not describe. Most points should lie in or near the grey band, without a trend."
-    yield Figure(caption, encode(partial(draw_residuals, edges_tev=edges, counts=counts, predicted=predicted)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gammapy.maps import Geom
 
-__all__ = ["common_geoms", "empty_stack", "stack"]
+__all__ = ["common_geoms", "empty_stack", "geoms_of", "stack"]
 
 GEOMS = {"geom": "COUNTS", "geom_exposure": "EXPOSURE", "geom_psf": "PSF", "geom_edisp": "EDISP"}
 
@@ -50,7 +50,7 @@ def common_geoms(paths: Sequence[Path]) -> tuple[type[MapDataset], dict[str, Geo
     """The class and the geometries that hold all these datasets; only headers are read.
 
     The datasets of a map analysis are cutouts of one grid around their pointings, so the common geometry is the part of
-    that grid that they cover together. ON/OFF and other datasets together are stacked as the latter.
+    that grid that they cover together.
 
     Raises
     ------
@@ -65,9 +65,23 @@ def common_geoms(paths: Sequence[Path]) -> tuple[type[MapDataset], dict[str, Geo
             for role, name in GEOMS.items():
                 if name in hdus:
                     geom = _geom(hdus, name)
-                    geoms[role] = _union(geoms[role], geom, path) if role in geoms else geom
+                    geoms[role] = _union(geoms[role], geom, path.name) if role in geoms else geom
+    return _class_of_stack(classes), geoms
+
+
+def geoms_of(datasets: Sequence[MapDataset]) -> tuple[type[MapDataset], dict[str, Geom]]:
+    """The same of datasets in memory."""
+    geoms: dict[str, Geom] = {}
+    for dataset in datasets:
+        for role, geom in dataset.geoms.items():
+            geoms[role] = _union(geoms[role], geom, dataset.name) if role in geoms else geom
+    return _class_of_stack({type(dataset) for dataset in datasets}), geoms
+
+
+def _class_of_stack(classes: set[type[MapDataset]]) -> type[MapDataset]:
+    """ON/OFF and other datasets together are stacked as the latter."""
     plain = [cls for cls in classes if not issubclass(cls, MapDatasetOnOff)]
-    return (plain or list(classes))[0], geoms
+    return (plain or list(classes))[0]
 
 
 def _geom(hdus: fits.HDUList, name: str) -> Geom:
@@ -76,18 +90,16 @@ def _geom(hdus: fits.HDUList, name: str) -> Geom:
     return WcsGeom.from_header(hdus[name].header, hdu_bands=hdus[f"{name}_BANDS"])
 
 
-def _union(first: Geom, second: Geom, path: Path) -> Geom:
+def _union(first: Geom, second: Geom, name: str) -> Geom:
     """The smallest geometry on the grid of `first` that holds both."""
     if first.is_region != second.is_region:
-        raise AlgorithmError(f"{path.name} and the datasets before it: spectra and maps cannot be stacked together")
+        raise AlgorithmError(f"{name} and the datasets before it: spectra and maps cannot be stacked together")
     if first.is_region:
         if first.axes != second.axes:
-            raise AlgorithmError(
-                f"{path.name} has other energy axes than the datasets before it; stack equal axes only"
-            )
+            raise AlgorithmError(f"{name} has other energy axes than the datasets before it; stack equal axes only")
         return first
     if not first.is_aligned(second):
-        raise AlgorithmError(f"{path.name} lies on another grid than the datasets before it; use one geom for all")
+        raise AlgorithmError(f"{name} lies on another grid than the datasets before it; use one geom for all")
     shift = np.rint(first.wcs.wcs.crpix - second.wcs.wcs.crpix).astype(int)
     first_size, second_size = np.array(_size(first)), np.array(_size(second))
     low = np.minimum(0, shift)

@@ -107,12 +107,16 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
     )
 
 
-def _headlines(parts: Sequence[Part]) -> list[tuple[str, str]]:
-    """The first note of every section, under its title."""
+def _headlines(parts: Sequence[Part]) -> list[tuple[str, str, list[str]]]:
+    """The first note of every section under its title, with the first sentence of each of its warnings."""
     titles = _titles(parts)
     sections = [part.section for part in parts]
     shown = zip(titles, sections, strict=True)
-    return [(title, section.notes[0]) for title, section in shown if section and section.notes]
+    return [
+        (title, section.notes[0], [f"{warning.split('. ')[0].rstrip('.')}." for warning in section.warnings])
+        for title, section in shown
+        if section and section.notes
+    ]
 
 
 def _titles(parts: Sequence[Part]) -> list[str]:

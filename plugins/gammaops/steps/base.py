@@ -167,9 +167,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What one product contributes to the report."""
+    """What one product contributes to the report.
+
+    The first note is its headline. Each warning says what misleads and what to do about it; its first sentence is
+    repeated under the verdict.
+    """
 
     title: str
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()

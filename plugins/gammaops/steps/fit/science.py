@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import astropy.units as u
 import numpy as np
 import yaml
-from gammapy.modeling import Fit
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.counts_by_energy import counts_by_energy
-from gammaops.physics.datasets_io import read_datasets
-from gammaops.physics.geometry import given
-from gammaops.physics.models_io import attach, fit_document, read_fitted_models, read_models, write_fit
-from gammaops.physics.sections import fit_section
+from gammaops.physics.fit_section import fit_section
+from gammaops.physics.fitting import arrange, optimise, optimiser
+from gammaops.physics.models_io import fit_document, read_fitted_models, read_models, write_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gammapy.datasets import Datasets
-    from gammapy.modeling import FitResult
+    from gammapy.modeling import Fit, FitResult
     from gammapy.modeling.models import Models
 
     from gammaops.products.base import Product
@@ -37,59 +34,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The fit, its energy range and where the models are."""
+    """The fit, the block ``fit`` that it was made from, and where the models are."""
 
     fit: Fit
-    energies: Mapping[str, str | None]
+    settings: Mapping[str, Any]
     models_file: Path | None
 
 
 def prepare(config: Mapping[str, Any]) -> Prepared:
     """The optimiser for this config."""
     block = config["fit"]
-    backend = block["backend"]
-    options = {"backend": backend}
-    if backend == "minuit":
-        options |= given(block["optimize_opts"])
-        options["migrad_opts"] = given(block["optimize_opts"].get("migrad_opts"))
     models_file = config["general"]["models_file"]
-    return Prepared(
-        Fit(backend=backend, optimize_opts=options), block["fit_range"], Path(models_file) if models_file else None
-    )
+    return Prepared(optimiser(block), block, Path(models_file) if models_file else None)
 
 
 def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]) -> dict[str, Any]:
     """Fit; an unsuccessful fit leaves no product, so that nothing is derived from it."""
     if prepared.models_file is None:
         raise AlgorithmError("general.models_file names no models to fit")
-    datasets = read_datasets(inputs["datasets"])
-    _limit(datasets, prepared.energies)
-    models = attach(read_models(prepared.models_file), datasets)
-    result = _fit(prepared.fit, datasets)
-    document = fit_document(models, result)
-    document["fit"]["counts"] = counts_by_energy(datasets)
-    metrics = _metrics(document["fit"], datasets)
+    models = read_models(prepared.models_file)
+    arranged = arrange(inputs["datasets"], models, prepared.settings)
+    result = optimise(prepared.fit, arranged.datasets)
+    document = fit_document(models, result, arranged.groups)
+    document["fit"] |= {
+        "settings": dict(prepared.settings),
+        "off_counts": arranged.off_counts,
+        "counts": counts_by_energy(arranged.datasets),
+    }
+    metrics = _metrics(document["fit"], arranged.datasets)
     _check(result, models, metrics)
     write_fit(document, out["fit"])
-    log.info("fit of %s datasets: total stat %.3f", len(datasets), metrics["total_stat"])
+    log.info("fit of %s datasets: total stat %.3f", len(arranged.datasets), metrics["total_stat"])
     return metrics
-
-
-def _limit(datasets: Datasets, energies: Mapping[str, str | None]) -> None:
-    low, high = (u.Quantity(energies[end]) if energies[end] else None for end in ("min", "max"))
-    if low is not None or high is not None:
-        for dataset in datasets:
-            dataset.mask_fit = dataset.counts.geom.energy_mask(low, high)
-
-
-def _fit(fit: Fit, datasets: Datasets) -> FitResult:
-    bins = sum(int(dataset.mask.data.sum()) for dataset in datasets if dataset.mask is not None)
-    if not bins:
-        raise AlgorithmError("no bin is both safe and inside fit_range", {"datasets": len(datasets), "bins": 0})
-    try:
-        return fit.run(datasets)
-    except (ValueError, RuntimeError) as error:
-        raise AlgorithmError(f"the fit cannot be done: {error}", {"datasets": len(datasets), "bins": bins}) from error
 
 
 def _check(result: FitResult, models: Models, metrics: Mapping[str, Any]) -> None:
@@ -118,7 +94,9 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets) -> dict[str, Any]:
         "total_stat": fit["total_stat"],
         "nfev": fit["nfev"],
         "datasets": len(datasets),
+        "stacked": {name: len(members) for name, members in fit["groups"].items()},
         "counts": counts,
+        "off_counts": fit["off_counts"],
         "parameters": parameters,
     }
 

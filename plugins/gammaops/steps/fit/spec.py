@@ -8,6 +8,13 @@ from gammaops.steps.base import Output, Port, StepSpec
 _MIGRAD = {"ncall": integer("Largest number of function calls; not given: Minuit's own", low=1)}
 _FIT = {
     "fit_range": energy_range("Energies that enter the fit; not given: all that are safe"),
+    "datasets": choice(
+        ("auto", "joint", "stacked", "grouped"),
+        "Which datasets are stacked before the fit: none (joint), all of an instrument (stacked), or in groups until"
+        " each bin with ON counts has min_off_counts; auto: ON/OFF spectra as stacked, unless each has that already",
+        "auto",
+    ),
+    "min_off_counts": integer("OFF counts of a bin below which a joint fit is biased", 10, low=1),
     "backend": choice(("minuit", "scipy"), "Optimiser; only minuit gives a covariance", "minuit"),
     "optimize_opts": block(
         "Options of Minuit",
@@ -23,7 +30,7 @@ _FIT = {
 SPEC = StepSpec(
     tag="fit",
     doc="Fits models to datasets, jointly.",
-    version=1,
+    version=2,
     schema={"fit": block("How models are fitted", _FIT)},
     reads=("fit",),
     consumes={"datasets": Port(("datasets",), "Datasets to fit, all of them jointly", max=None)},

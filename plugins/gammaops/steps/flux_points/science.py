@@ -13,7 +13,8 @@ from gammapy.estimators import FluxPointsEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
-from gammaops.physics.datasets_io import energy_axis_of, named_members, read_datasets
+from gammaops.physics.datasets_io import energy_axis_of, named_members
+from gammaops.physics.fitting import as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.lineage import inputs_of
@@ -93,13 +94,11 @@ def _state(status: str, reason_class: str, reason: str) -> dict[str, str]:
 def run(
     prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path], row: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Estimate the flux in one bin."""
-    datasets = read_datasets(inputs["datasets"])
+    """Estimate the flux in one bin, from the datasets as the fit took them, since few OFF counts mislead here too."""
     (fit,) = inputs["fit"]
-    models = read_fitted_models(fit.path)  # type: ignore[arg-type]
-    datasets.models = models
+    datasets = as_fitted(inputs["datasets"], fit)
     edges = [row["energy_min_tev"], row["energy_max_tev"]] * u.TeV
-    source = source_of(models, prepared.source)
+    source = source_of(datasets.models, prepared.source)
     points = FluxPointsEstimator(energy_edges=edges, source=source, n_jobs=1, **prepared.parameters).run(datasets)
     write_flux_points(points, out["flux_points_part"])
     return {"source": source, "bin": int(row["bin"]), **_numbers(points)}

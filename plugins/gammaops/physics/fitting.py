@@ -1,0 +1,104 @@
+"""Datasets as a fit takes them, and the fit itself, for all steps that fit in the same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+from gammapy.modeling import Fit
+
+from gammaops.errors import AlgorithmError
+from gammaops.physics.datasets_io import named_members, read_datasets
+from gammaops.physics.geometry import given
+from gammaops.physics.grouping import find_groups, off_counts, rename_datasets, stack_groups
+from gammaops.physics.models_io import attach, read_fitted_models, read_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gammapy.datasets import Datasets
+    from gammapy.modeling import FitResult
+    from gammapy.modeling.models import Models
+
+    from gammaops.physics.grouping import Groups
+    from gammaops.products.base import Product
+
+__all__ = ["Arranged", "arrange", "as_fitted", "limit", "optimise", "optimiser"]
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Datasets with their models, ready to fit; which of them are stacks of what; and how full their OFF bins are."""
+
+    datasets: Datasets
+    groups: Groups
+    off_counts: Mapping[str, float]
+
+
+def optimiser(settings: Mapping[str, Any]) -> Fit:
+    """Gammapy's fit for these settings, the block ``fit``."""
+    backend = settings["backend"]
+    options = {"backend": backend}
+    if backend == "minuit":
+        options |= given(settings["optimize_opts"])
+        options["migrad_opts"] = given(settings["optimize_opts"].get("migrad_opts"))
+    return Fit(backend=backend, optimize_opts=options)
+
+
+def arrange(products: Sequence[Product], models: Models, settings: Mapping[str, Any]) -> Arranged:
+    """Read datasets, stack those that the settings (the block ``fit``) want stacked, and set the models on them.
+
+    Models that name a dataset of a stack name the stack afterwards.
+
+    Raises
+    ------
+    NoWorkFound
+        If there is no dataset.
+    """
+    datasets = read_datasets(products)
+    limit(datasets, settings["fit_range"])
+    instruments = {name: str(member.row.get("instrument", "")) for name, member in named_members(products)}
+    least = settings["min_off_counts"]
+    groups = find_groups(datasets, instruments, models, settings["datasets"], least)
+    datasets = stack_groups(datasets, groups)
+    limit(datasets, settings["fit_range"])
+    rename_datasets(models, groups)
+    attach(models, datasets)
+    return Arranged(datasets, groups, off_counts(datasets, least))
+
+
+def limit(datasets: Datasets, energies: Mapping[str, str | None]) -> None:
+    """Restrict the fit to these energies, ``min`` and ``max``, None: no limit."""
+    low, high = (u.Quantity(energies[end]) if energies[end] else None for end in ("min", "max"))
+    if low is not None or high is not None:
+        for dataset in datasets:
+            dataset.mask_fit = dataset.counts.geom.energy_mask(low, high)
+
+
+def optimise(fit: Fit, datasets: Datasets) -> FitResult:
+    """Fit.
+
+    Raises
+    ------
+    AlgorithmError
+        If no bin is left to fit, or gammapy refuses.
+    """
+    bins = sum(int(dataset.mask.data.sum()) for dataset in datasets if dataset.mask is not None)
+    if not bins:
+        raise AlgorithmError("no bin is both safe and inside fit_range", {"datasets": len(datasets), "bins": 0})
+    try:
+        return fit.run(datasets)
+    except (ValueError, RuntimeError) as error:
+        raise AlgorithmError(f"the fit cannot be done: {error}", {"datasets": len(datasets), "bins": bins}) from error
+
+
+def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
+    """These datasets with the fitted models, stacked as they were for the fit."""
+    datasets = read_datasets(products)
+    groups = read_groups(fit.path)  # type: ignore[arg-type]
+    models = read_fitted_models(fit.path)  # type: ignore[arg-type]
+    datasets = stack_groups(datasets, groups)
+    rename_datasets(models, groups)
+    datasets.models = models
+    return datasets
