@@ -255,7 +255,7 @@ def test_crab_of_hess_has_the_published_counts_and_gammapys_fit(driver, test_dat
     assert [row["obs_id"] for row in rows] == [23523, 23526, 23559, 23592]
     assert [row["night"] for row in rows] == ["2004-12-04", "2004-12-04", "2004-12-06", "2004-12-08"]
     assert (metrics["counts"], metrics["counts_off"]) == (410, 620)
-    fit_config = driver.blocks("fit", general={"models_file": str(models_file)})
+    fit_config = driver.blocks("fit", general={"models_file": str(models_file)}, fit={"datasets": "joint"})
     fit = driver.run_one("fit", fit_config, tmp_path, {"datasets": (product,)})
     index, amplitude = (fit.metrics["parameters"][f"crab.spectral.{name}"]["value"] for name in ("index", "amplitude"))
     assert index == pytest.approx(2.651, abs=5e-4)
