@@ -29,7 +29,9 @@ def settle() -> None:
     gammapy_parallel.N_JOBS_DEFAULT = 1
     gammapy_parallel.BACKEND_DEFAULT = "multiprocessing"
     gammapy_pbar.SHOW_PROGRESS_BAR = False
-    mpl.use("agg")
+    # In a notebook the user has chosen where figures go.
+    if "MPLBACKEND" not in os.environ:
+        mpl.use("agg")
     warnings.filterwarnings("ignore", category=VerifyWarning)
 
 
