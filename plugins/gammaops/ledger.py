@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def step_outcomes(
     step: str,
     archive: str,
     expected: Sequence[Mapping[str, Any]],
-    made: Mapping[int, Mapping[str, Any]],
-    failures: Mapping[int, str],
+    made: Mapping[str, Mapping[str, Any]],
+    failures: Mapping[str, str],
 ) -> list[StepOutcome]:
     """One outcome per observation that a step expects.
 
@@ -109,23 +109,37 @@ def step_outcomes(
     step, archive : str
         Name of the data-reduction step, and its data store.
     expected : sequence of mapping
-        Rows of its observation table: ``obs_id``, ``night``, ``status``, ``reason_class``, ``reason``.
+        Rows of its observation table: ``label``, ``obs_id``, ``night``, ``status``, ``reason_class``, ``reason``. An
+        observation that was cut into intervals has several; the worst of them is its outcome, one that is rejected
+        among others that are not says nothing.
     made : mapping
-        What the reduction of an observation left, by obs_id: ``state``, ``reason_class``, ``reason``, ``path``.
+        What the reduction of a row left, by label: ``state``, ``reason_class``, ``reason``, ``path``.
     failures : mapping
-        Why the last try at an observation failed, by obs_id.
+        Why the last try at a row failed, by label.
     """
 
     def outcome(row: Mapping[str, Any]) -> StepOutcome:
         about = (step, archive, int(row["obs_id"]), str(row["night"]))
         if row["status"] != "selected":
             return StepOutcome(*about, row["status"], row["reason_class"], row["reason"])
-        if about[2] in made:
-            return StepOutcome(*about, **made[about[2]])
-        reason = failures.get(about[2], "its task ended without an outcome; see the task's log")
+        if row["label"] in made:
+            return StepOutcome(*about, **made[row["label"]])
+        reason = failures.get(row["label"], "its task ended without an outcome; see the task's log")
         return StepOutcome(*about, "failed", "infrastructure", reason)
 
-    return [outcome(row) for row in expected]
+    found: dict[int, list[StepOutcome]] = {}
+    for row in expected:
+        found.setdefault(int(row["obs_id"]), []).append(outcome(row))
+    return [_worst(outcomes) for outcomes in found.values()]
+
+
+def _worst(outcomes: Sequence[StepOutcome]) -> StepOutcome:
+    """The outcome that stands for the intervals of one observation, with how many of them share it."""
+    state = _state(outcomes)
+    alike = [outcome for outcome in outcomes if outcome.state == state]
+    if len(outcomes) == 1 or not alike[0].reason:
+        return alike[0]
+    return replace(alike[0], reason=f"{len(alike)} of {len(outcomes)} intervals: {alike[0].reason}")
 
 
 def merged(outcomes: Iterable[StepOutcome]) -> list[LedgerRow]:

@@ -13,7 +13,8 @@ from gammaops.physics.datasets_section import cumulative, datasets_section
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.map_sections import map_section
 from gammaops.physics.notation import measured, plain, unit_text
-from gammaops.physics.sections import light_curve_section, spectrum_section
+from gammaops.physics.light_curve_section import light_curve_section
+from gammaops.physics.sections import spectrum_section
 from gammaops.physics.steadiness import Steadiness
 from gammaops.products.base import Product
 
@@ -83,7 +84,7 @@ def test_nothing_measured_is_said():
 
 
 def test_light_curve_section_of_a_steady_source(light_curve):
-    section = light_curve_section(light_curve)
+    section = light_curve_section(light_curve, {})
     assert section.notes[0].startswith("Steady")
     (table,) = section.tables
     assert [row[0] for row in table.rows] == [f"2004-12-06 {hour}:00 to {hour}:30" for hour in (22, 23)] + [

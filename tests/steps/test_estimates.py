@@ -244,7 +244,7 @@ def test_given_time_intervals_are_kept_and_empty_ones_rejected(
     first, last = gti.time_start[0].utc, gti.time_stop[-1].utc
     empty = (first - 2 * u.day, first - 1 * u.day)
     intervals = [empty, (first - 1 * u.s, last + 1 * u.s)]
-    light_curve_config["light_curve"]["time_intervals"] = {
+    light_curve_config["light_curve"]["time_intervals"] |= {
         "start": [start.isot for start, _ in intervals],
         "stop": [stop.isot for _, stop in intervals],
     }

@@ -66,7 +66,14 @@ def test_analysis_that_allows_no_quarantine_is_red_with_one() -> None:
 @pytest.mark.requirement("R13")
 def test_expected_observation_without_outcome_is_failed_with_its_reason() -> None:
     expected = [
-        {"obs_id": number, "night": "2026-11-02", "status": status, "reason_class": word, "reason": text}
+        {
+            "label": str(number),
+            "obs_id": number,
+            "night": "2026-11-02",
+            "status": status,
+            "reason_class": word,
+            "reason": text,
+        }
         for number, status, word, text in [
             (1, "selected", "", ""),
             (2, "selected", "", ""),
@@ -74,14 +81,37 @@ def test_expected_observation_without_outcome_is_failed_with_its_reason() -> Non
             (4, "selected", "", ""),
         ]
     ]
-    done = {1: {"state": "done", "path": "products/x"}}
-    made = step_outcomes("reduce", "archive", expected, done, {2: "OSError: disk full"})
+    done = {"1": {"state": "done", "path": "products/x"}}
+    made = step_outcomes("reduce", "archive", expected, done, {"2": "OSError: disk full"})
     assert [(row.obs_id, row.state, row.reason) for row in made] == [
         (1, "done", ""),
         (2, "failed", "OSError: disk full"),
         (3, "missing", "its file is not there"),
         (4, "failed", "its task ended without an outcome; see the task's log"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "reason"),
+    [
+        (("done", "done", "done"), "done", ""),
+        (("done", "rejected", "done"), "done", ""),
+        (("rejected", "rejected"), "rejected", "2 of 2 intervals: no good time"),
+        (("done", "quarantined", "done"), "quarantined", "1 of 3 intervals: no OFF region"),
+    ],
+)
+def test_observation_cut_into_intervals_is_one_row(states: tuple[str, ...], state: str, reason: str) -> None:
+    reasons = {"done": "", "rejected": "no good time", "quarantined": "no OFF region"}
+    labels = [f"7 20:{number}0" for number in range(len(states))]
+    expected = [
+        {"label": label, "obs_id": 7, "night": "", "status": "selected", "reason_class": "", "reason": ""}
+        for label in labels
+    ]
+    made = {label: {"state": one, "reason": reasons[one]} for label, one in zip(labels, states, strict=True)}
+    (outcome,) = step_outcomes("reduce", "archive", expected, made, {})
+    assert (outcome.obs_id, outcome.state, outcome.reason) == (7, state, reason)
+    lost = step_outcomes("reduce", "archive", expected, dict(list(made.items())[1:]), {labels[0]: "OSError: disk full"})
+    assert (lost[0].state, lost[0].reason) == ("failed", f"1 of {len(states)} intervals: OSError: disk full")
 
 
 @pytest.mark.parametrize(

@@ -55,18 +55,34 @@ class Archive:
 
     @cached_property
     def tstart(self) -> Time:
-        """Start of each observation, in UTC.
+        """Start of each observation, in UTC."""
+        return self._times("TSTART")
 
-        The index counts from ``MJDREF`` in the time scale ``TIMESYS``, which is mostly TT, a minute ahead of UTC.
+    @cached_property
+    def tstop(self) -> Time:
+        """End of each observation, in UTC.
+
+        Raises
+        ------
+        ProductError
+            If the index does not say.
         """
+        if "TSTOP" not in self.observations.colnames:
+            raise ProductError(f"{self.folder / OBS_INDEX} has no column TSTOP, which time_intervals need")
+        return self._times("TSTOP")
+
+    def _times(self, column: str) -> Time:
+        """The index counts from ``MJDREF`` in the time scale ``TIMESYS``, mostly TT, a minute ahead of UTC."""
         meta = self.observations.meta
         try:
             reference = (int(meta["MJDREFI"]), float(meta["MJDREFF"]))
         except KeyError as error:
-            message = f"{self.folder / OBS_INDEX} has no keyword {error}: its TSTART has no meaning; rebuild the index"
+            message = (
+                f"{self.folder / OBS_INDEX} has no keyword {error}: its {column} has no meaning; rebuild the index"
+            )
             raise ProductError(message) from error
-        unit = self.observations["TSTART"].unit or meta.get("TIMEUNIT", "s")
-        days = u.Quantity(np.asarray(self.observations["TSTART"], dtype=float), unit).to_value("day")
+        unit = self.observations[column].unit or meta.get("TIMEUNIT", "s")
+        days = u.Quantity(np.asarray(self.observations[column], dtype=float), unit).to_value("day")
         scale = str(meta.get("TIMESYS", "TT")).lower()
         return Time(reference[0] + np.zeros(len(days)), reference[1] + days, format="mjd", scale=scale).utc
 

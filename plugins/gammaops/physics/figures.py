@@ -7,6 +7,7 @@ version is written, sizes and fonts are fixed, and nothing of the user's matplot
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -17,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from astropy.table import Table
     from astropy.wcs import WCS
@@ -155,8 +156,11 @@ def _plain_decades(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(mpl.ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
 
 
-def draw_light_curve(axes: Axes, light_curve: FluxPoints) -> None:
-    """Integral flux against time (UTC), one colour per energy range, with the mean as a dashed line."""
+def draw_light_curve(axes: Axes, light_curve: FluxPoints, blocks: Sequence[Sequence[Mapping[str, Any]]] = ()) -> None:
+    """Integral flux against time (UTC), one colour per energy range, with the mean as a dashed line.
+
+    `blocks` are the Bayesian blocks of each energy range; where there are several, they replace the mean.
+    """
     time, energy = (light_curve.geom.axes[name] for name in ("time", "energy"))
     start, stop = (mdates.date2num(edge.utc.to_datetime()) for edge in (time.time_min, time.time_max))
     flux, error = (item.quantity[:, :, 0, 0].to_value(FLUX) for item in (light_curve.flux, light_curve.flux_err))
@@ -168,7 +172,12 @@ def draw_light_curve(axes: Axes, light_curve: FluxPoints) -> None:
         half = (stop - start) / 2
         axes.errorbar(start + half, value, yerr=spread, xerr=half, fmt="o", color=colour, label=label)
         known = np.isfinite(value) & (spread > 0)
-        if known.sum() > 1:
+        steps = blocks[index] if index < len(blocks) else ()
+        if len(steps) > 1:
+            for step in steps:
+                ends = mdates.date2num([datetime.fromisoformat(step[name]) for name in ("start", "stop")])
+                axes.plot(ends, [step["flux_per_cm2_s"] / 10.0**power] * 2, color=ORANGE, linewidth=2, zorder=3)
+        elif known.sum() > 1:
             mean = weighted_mean(value[known], spread[known])
             axes.axhline(mean, color=colour, linestyle="--", linewidth=1)
     axes.axhline(0, color=GREY, linewidth=0.8)

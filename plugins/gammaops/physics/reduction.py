@@ -108,8 +108,8 @@ class Reduction:
         geoms = {role: geom for role, geom in self.geoms.items() if self.is_map or role != "geom_psf"}
         return classes[self.is_map][self.background.on_off].from_geoms(**geoms, name=name)
 
-    def run(self, observation: Observation) -> MapDataset:
-        """Reduce one observation to a dataset named ``obs-<id>``.
+    def run(self, observation: Observation, name: str = "") -> MapDataset:
+        """Reduce one observation to a dataset of this name; not given: ``obs-<id>``.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Reduction:
             ``outside-map`` if the map does not hold the observation, ``wrong-enclosure`` if its IRFs are not for this
             kind of analysis, ``not-reducible`` if gammapy's makers refuse it.
         """
-        name = f"obs-{observation.obs_id}"
+        name = name or f"obs-{observation.obs_id}"
         self._make_makers()
         self._check_background_model(observation)
         try:

@@ -147,10 +147,9 @@ def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str]) -> Verdic
 def _outcomes(
     run: Run, step: PlannedStep, rows: Sequence[Mapping[str, Any]], parts: Mapping[str, Product]
 ) -> list[StepOutcome]:
-    made = {int(row["obs_id"]): _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
+    made = {row["label"]: _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
     notes = [(label, note) for note in failure_notes(run, step.name) for label in note["labels"]]
-    reasons = {label: f"{note['class']}: {note['reason']}" for label, note in notes if note["role"] == PARTS}
-    failures = {int(row["obs_id"]): reasons[row["label"]] for row in rows if row["label"] in reasons}
+    failures = {label: f"{note['class']}: {note['reason']}" for label, note in notes if note["role"] == PARTS}
     archive = str(run.blocks(step).get("observations", {}).get("datastore") or "")
     return step_outcomes(step.name, archive, rows, made, failures)
 
@@ -160,7 +159,8 @@ def _outcome(run: Run, part: Product) -> dict[str, str]:
     path = run.store.relative(part.uri)
     if part.status != "ok":
         return {
-            "state": part.status,
+            # Only an interval of an observation can be without work: none of the good time lies in it.
+            "state": "rejected" if part.status == "no_work" else part.status,
             "reason_class": part.sidecar["reason_class"],
             "reason": part.sidecar["reason"],
             "path": path,

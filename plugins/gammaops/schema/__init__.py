@@ -20,6 +20,7 @@ from gammaops.schema.fragments import (
     times,
     variants,
 )
+from gammaops.schema.intervals import time_intervals
 from gammaops.schema.relations import (
     Finding,
     Relation,
@@ -65,6 +66,7 @@ __all__ = [
     "text",
     "texts",
     "time",
+    "time_intervals",
     "times",
     "together",
     "value_at",

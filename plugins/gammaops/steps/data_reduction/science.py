@@ -18,6 +18,8 @@ from gammaops.physics.dl3 import hdu_rows, read_observation
 from gammaops.physics.observation_table import observation_table
 from gammaops.physics.reduction import Reduction
 from gammaops.physics.stacking import stack
+from gammaops.physics.time_intervals import TimeIntervals
+from gammaops.physics.time_slices import cut, slice_name, sliced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +76,9 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
     """The observations that a run expects."""
     prepared.reduction_with(inputs)
     archive = Archive.read(prepared.folder)
-    return observation_table(archive, prepared.selection, scope, prepared.reduction.irfs)
+    table = observation_table(archive, prepared.selection, scope, prepared.reduction.irfs)
+    intervals = TimeIntervals.of(prepared.selection["time_intervals"])
+    return sliced(table, intervals, archive) if intervals else table
 
 
 def sources(prepared: Prepared, row: Mapping[str, Any]) -> list[Path]:
@@ -89,10 +93,11 @@ def run(
     out: Mapping[str, Path],
     row: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Reduce one observation; a bad one raises `gammaops.errors.DataError`."""
+    """Reduce one observation, or one interval of it; a bad one raises `gammaops.errors.DataError`."""
     index = json.loads(row["index"])
     observation = read_observation(prepared.folder, int(row["obs_id"]), hdu_rows(row["hdus"]), prepared.needed, index)
-    dataset = prepared.reduction_with(inputs).run(observation)
+    observation = cut(observation, row)
+    dataset = prepared.reduction_with(inputs).run(observation, slice_name(observation.obs_id, row))
     metrics = dataset_metrics(dataset, observation)
     write_dataset(dataset, out["dataset"])
     log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])
@@ -105,8 +110,8 @@ def collect(
     out: Mapping[str, IndexDraft],
     parts: Sequence[Product],
 ) -> dict[str, Any]:
-    """List the datasets in order of obs_id, or stack them to one."""
-    parts = sorted(parts, key=lambda part: part.metrics["obs_id"])
+    """List the datasets in order of obs_id and time, or stack them to one."""
+    parts = sorted(parts, key=lambda part: (part.metrics["obs_id"], part.metrics["gti"]))
     if not parts:
         raise NoWorkFound("no observation left a dataset")
     draft = out["datasets"]
@@ -121,7 +126,7 @@ def collect(
     counts = {
         key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics
     }
-    return {"observations": len(parts), "livetime_s": total["livetime_s"], **counts}
+    return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts}
 
 
 def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
     instruments = sorted({part.metrics["instrument"] for part in parts})
     return {
         "name": name,
-        "obs_ids": [part.metrics["obs_id"] for part in parts],
+        "obs_ids": sorted({part.metrics["obs_id"] for part in parts}),
         "livetime_s": sum(part.metrics["livetime_s"] for part in parts),
         "gti": [interval for part in parts for interval in part.metrics["gti"]],
         "instrument": "+".join(instruments),

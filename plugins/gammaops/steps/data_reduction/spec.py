@@ -21,6 +21,7 @@ from gammaops.schema import (
     sky_position,
     sky_region,
     time,
+    time_intervals,
     variants,
 )
 from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
@@ -43,6 +44,7 @@ _OBSERVATIONS = {
         {"start": time("Earliest TSTART, UTC"), "stop": time("Latest TSTART, UTC")},
         [increasing("start", "stop")],
     ),
+    "time_intervals": time_intervals("Intervals that observations are cut into, a dataset for each; not given: whole"),
     "required_irf": choices(
         ("events", "gti", "aeff", "bkg", "edisp", "psf", "rad_max"),
         "HDUs without which an observation cannot be used",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -20,6 +20,7 @@ from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.lineage import inputs_of
 from gammaops.physics.models_io import read_fitted_models, source_of
 from gammaops.physics.sections import spectrum_section
+from gammaops.physics.unestimated import estimate, unestimated, unestimated_note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,14 @@ class Prepared:
     axis: MapAxis
     source: str | None
     parameters: Mapping[str, Any]
+    threshold: float
 
 
 def prepare(config: Mapping[str, Any]) -> Prepared:
     """Bins and arguments of this config."""
     block = config["flux_points"]
-    return Prepared(energy_axis(block["energy"]), block["source"], given(block["parameters"]))
+    threshold = float(block["sqrt_ts_threshold_ul"])
+    return Prepared(energy_axis(block["energy"]), block["source"], given(block["parameters"]), threshold)
 
 
 def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
@@ -99,9 +102,11 @@ def run(
     datasets = as_fitted(inputs["datasets"], fit)
     edges = [row["energy_min_tev"], row["energy_max_tev"]] * u.TeV
     source = source_of(datasets.models, prepared.source)
-    points = FluxPointsEstimator(energy_edges=edges, source=source, n_jobs=1, **prepared.parameters).run(datasets)
+    estimator = FluxPointsEstimator(energy_edges=edges, source=source, n_jobs=1, **prepared.parameters)
+    points, reason = estimate(estimator, datasets)
+    points.sqrt_ts_threshold_ul = prepared.threshold
     write_flux_points(points, out["flux_points_part"])
-    return {"source": source, "bin": int(row["bin"]), **_numbers(points)}
+    return {"source": source, "bin": int(row["bin"]), "label": row["label"], "reason": reason, **_numbers(points)}
 
 
 def _numbers(points: Any) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def _numbers(points: Any) -> dict[str, Any]:
         key, unit = units.get(name, (name if name == "sqrt_ts" else f"{name}_per_cm2_s_tev", "cm-2 s-1 TeV-1"))
         value = float(table[name][0]) if name == "sqrt_ts" else float(table[name].quantity[0].to_value(unit))
         found[key] = value if np.isfinite(value) else None
-    return found
+    return found | {"is_ul": bool(points.is_ul.data.flat[0])}
 
 
 def collect(
@@ -129,8 +134,15 @@ def collect(
         raise NoWorkFound("no energy bin has a flux")
     write_flux_points(join_parts([part.path for part in parts if part.path is not None]), out["flux_points"])
     log.info("%s flux points of %s", len(parts), parts[0].metrics["source"])
-    found = [part.metrics["bin"] for part in parts if part.metrics.get("dnde_per_cm2_s_tev") is not None]
-    return {"source": parts[0].metrics["source"], "points": len(parts), "points_with_flux": len(found)}
+    lost = unestimated(parts)
+    limits = sum(not part.metrics["reason"] and part.metrics["is_ul"] for part in parts)
+    return {
+        "source": parts[0].metrics["source"],
+        "points": len(parts),
+        "points_with_flux": len(parts) - len(lost),
+        "upper_limits": limits,
+        "points_without_flux": lost,
+    }
 
 
 def report(product: Product) -> Section:
@@ -140,4 +152,6 @@ def report(product: Product) -> Section:
     model = points.reference_model
     for path in inputs_of(product, "fit"):
         model = read_fitted_models(path)[product.metrics["source"]]
-    return spectrum_section(points, model.spectral_model)
+    section = spectrum_section(points, model.spectral_model)
+    lost = unestimated_note(product.metrics.get("points_without_flux") or ())
+    return replace(section, notes=(*section.notes, lost)) if lost else section

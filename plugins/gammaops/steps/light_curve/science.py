@@ -15,12 +15,16 @@ from gammapy.datasets import Datasets
 from gammapy.estimators import LightCurveEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
-from gammaops.errors import NoWorkFound
+from gammaops.errors import ConfigError, NoWorkFound, Problem
+from gammaops.nights import night_of
 from gammaops.physics.datasets_io import named_members, read_dataset
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
+from gammaops.physics.light_curve_section import light_curve_section
 from gammaops.physics.models_io import read_fitted_models, source_of
-from gammaops.physics.sections import light_curve_section
+from gammaops.physics.time_intervals import TimeIntervals, nanoseconds
+from gammaops.physics.unestimated import estimate, unestimated
+from gammaops.physics.variability import variability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,16 +36,24 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "collect", "prepare", "report", "run", "split"]
 
 log = logging.getLogger(__name__)
+EMPTY = (
+    "rejected",
+    "no-data",
+    "no dataset lies in this interval as a whole; observations.time_intervals cuts observations into intervals",
+)
+HEADLINES = ("mean_per_cm2_s", "peak_per_cm2_s", "p_value", "fvar", "fvar_err")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Intervals (UTC, empty: one per observation), energies (None: all), source and the estimator's arguments."""
+    """Intervals (none: they follow the data), energies (None: all), source and the estimator's arguments."""
 
-    intervals: tuple[tuple[str, str], ...]
+    intervals: TimeIntervals
+    by: str
     edges: u.Quantity | None
     source: str | None
     parameters: Mapping[str, Any]
+    p0: float | None
 
     @property
     def atol(self) -> u.Quantity:
@@ -52,10 +64,15 @@ class Prepared:
 def prepare(config: Mapping[str, Any]) -> Prepared:
     """Intervals and arguments of this config."""
     block = config["light_curve"]
-    given_intervals = block["time_intervals"]
-    intervals = tuple(zip(given_intervals["start"] or (), given_intervals["stop"] or (), strict=True))
     axis = energy_axis(block["energy_edges"])
-    return Prepared(intervals, None if axis is None else axis.edges, block["source"], given(block["parameters"]))
+    return Prepared(
+        intervals=TimeIntervals.of(block["time_intervals"]),
+        by=block["time_intervals"]["by"] or "observation",
+        edges=None if axis is None else axis.edges,
+        source=block["source"],
+        parameters=given(block["parameters"]),
+        p0=block["bayesian_blocks"]["p0"],
+    )
 
 
 def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
@@ -63,12 +80,7 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
     spans = {name: _span(member) for name, member in named_members(inputs["datasets"])}
     if not spans:
         raise NoWorkFound("no observation left a dataset")
-    if prepared.intervals:
-        intervals = sorted(
-            (Time(start, scale="utc").tt, Time(stop, scale="utc").tt) for start, stop in prepared.intervals
-        )
-    else:
-        intervals = _merged(list(spans.values()))
+    intervals = _intervals(prepared, sorted(spans.values()), scope)
     return Table(rows=[_row(start, stop, spans, prepared.atol) for start, stop in intervals])
 
 
@@ -78,10 +90,19 @@ def _span(member: Product) -> tuple[Time, Time]:
     return Time(min(start for start, _ in intervals), scale="tt"), Time(max(stop for _, stop in intervals), scale="tt")
 
 
+def _intervals(prepared: Prepared, spans: Sequence[tuple[Time, Time]], scope: Scope) -> list[tuple[Time, Time]]:
+    if prepared.intervals.width is not None:
+        bins = prepared.intervals.meeting(spans[0][0], max(stop for _, stop in spans))
+        return [(low, high) for low, high in bins if any(start < high and stop > low for start, stop in spans)]
+    if prepared.intervals:
+        return sorted(prepared.intervals.listed())
+    return _nights(spans, scope) if prepared.by == "night" else _merged(spans)
+
+
 def _merged(spans: Sequence[tuple[Time, Time]]) -> list[tuple[Time, Time]]:
     """The spans in order of time; those that overlap (two instruments, one night) are one interval."""
     merged: list[tuple[Time, Time]] = []
-    for start, stop in sorted(spans):
+    for start, stop in spans:
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
@@ -89,23 +110,31 @@ def _merged(spans: Sequence[tuple[Time, Time]]) -> list[tuple[Time, Time]]:
     return merged
 
 
+def _nights(spans: Sequence[tuple[Time, Time]], scope: Scope) -> list[tuple[Time, Time]]:
+    """From the first to the last moment of each night that was observed."""
+    if scope.longitude_deg is None:
+        problem = Problem(
+            "config", 0, 0, "light_curve.time_intervals.by", "without dag.site there are no nights", "a site"
+        )
+        raise ConfigError([problem])
+    nights: dict[str, list[tuple[Time, Time]]] = {}
+    for span, night in zip(spans, night_of([start.utc.mjd for start, _ in spans], scope.longitude_deg), strict=True):
+        nights.setdefault(night, []).append(span)
+    return [(members[0][0], max(stop for _, stop in members)) for members in nights.values()]
+
+
 def _row(start: Time, stop: Time, spans: Mapping[str, tuple[Time, Time]], atol: u.Quantity) -> dict[str, Any]:
     inside = [name for name, (first, last) in spans.items() if first >= start - atol and last <= stop + atol]
-    empty = ("rejected", "no-data", "no dataset lies in this interval as a whole")
-    status, reason_class, reason = ("selected", "", "") if inside else empty
+    status, reason_class, reason = ("selected", "", "") if inside else EMPTY
     return {
         "label": f"{start.utc.strftime('%Y-%m-%d %H:%M:%S')}",
-        "time_min_tt": _nanoseconds(start),
-        "time_max_tt": _nanoseconds(stop),
+        "time_min_tt": nanoseconds(start),
+        "time_max_tt": nanoseconds(stop),
         "datasets": json.dumps(inside),
         "status": status,
         "reason_class": reason_class,
         "reason": reason,
     }
-
-
-def _nanoseconds(time: Time) -> str:
-    return str(Time(time, precision=9).isot)
 
 
 def run(
@@ -124,11 +153,18 @@ def run(
     estimator = LightCurveEstimator(
         time_intervals=[interval], energy_edges=edges, source=source, n_jobs=1, **prepared.parameters
     )
-    curve = estimator.run(datasets)
+    curve, reason = estimate(estimator, datasets)
     write_flux_points(curve, out["light_curve_part"])
     stacked = estimator.stack_over_time_interval and not estimator.reoptimize
-    names = ["stacked"] if stacked else datasets.names
-    return {"source": source, "time_min_tt": row["time_min_tt"], "datasets": names, **_numbers(curve)}
+    return {
+        "source": source,
+        "time_min_tt": row["time_min_tt"],
+        "label": row["label"],
+        "reason": reason,
+        "members": [name for name, _ in members],
+        "datasets": ["stacked"] if stacked else datasets.names,
+        **_numbers(curve),
+    }
 
 
 def _numbers(curve: Any) -> dict[str, Any]:
@@ -147,18 +183,28 @@ def collect(
     out: Mapping[str, Path],
     parts: Sequence[Product],
 ) -> dict[str, Any]:
-    """Join the intervals in order of time."""
+    """Join the intervals in order of time, and say how much the flux varied."""
     parts = sorted(parts, key=lambda part: part.metrics["time_min_tt"])
     if not parts:
         raise NoWorkFound("no interval has a flux")
     paths = [part.path for part in parts if part.path is not None]
-    write_flux_points(join_parts(paths, [part.metrics["datasets"] for part in parts]), out["light_curve"])
+    curve = join_parts(paths, [part.metrics["datasets"] for part in parts])
+    write_flux_points(curve, out["light_curve"])
+    used = {name for part in parts for name in part.metrics["members"]}
+    bands = variability(curve, prepared.p0)
     log.info("%s points of the light curve of %s", len(parts), parts[0].metrics["source"])
-    return {"source": parts[0].metrics["source"], "points": len(parts)}
+    return {
+        "source": parts[0].metrics["source"],
+        "points": len(parts),
+        "points_without_flux": unestimated(parts),
+        "datasets_left_out": [name for name, _ in named_members(inputs["datasets"]) if name not in used],
+        **{name: bands[0][name] for name in HEADLINES},
+        "bands": bands,
+    }
 
 
 def report(product: Product) -> Section:
     """The light curve."""
     light_curve = read_flux_points(product.path)  # type: ignore[arg-type]
     light_curve.meta["n_sigma_ul"] = product.sidecar["config"]["light_curve"]["parameters"].get("n_sigma_ul")
-    return light_curve_section(light_curve)
+    return light_curve_section(light_curve, product.metrics)
