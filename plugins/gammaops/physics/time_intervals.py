@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ __all__ = ["TimeIntervals", "nanoseconds"]
 
 Interval = tuple[Time, Time]
 MOST = 100_000
+# More than there have been since the origin.
+LEAP_SECONDS = 30
 # Bins without a start are counted from here, so that everybody has the same ones.
 ORIGIN = "2000-01-01T00:00:00"
 # Times of one interval and one observation that differ by less are the same.
@@ -69,8 +72,10 @@ class TimeIntervals:
     def _bins(self, start: Time, stop: Time) -> list[Interval]:
         """The bins that the span meets; a bin that would reach beyond the range's end stops there."""
         low, high = self.listed()[0] if self.given else (Time(ORIGIN, scale="utc"), None)
-        first = int(np.floor(self._widths(low, start))) - 1
-        last = int(np.ceil(self._widths(low, stop if high is None else min(stop, high))))
+        # Some bins more on either side: the clock of UTC and the time that passes differ by leap seconds.
+        margin = 1 + int(LEAP_SECONDS / self.width.to_value("s"))  # type: ignore[union-attr]
+        first = int(np.floor(self._widths(low, start))) - margin
+        last = int(np.ceil(self._widths(low, stop if high is None else min(stop, high)))) + margin
         if last - first > MOST:
             message = f"{last - first} bins of {self.width:g}"
             raise ConfigError([Problem("config", 0, 0, "time_intervals.bin_width", message, "wider bins")])
@@ -80,16 +85,14 @@ class TimeIntervals:
         return bins if high is None else [(one, min(two, high)) for one, two in bins if one + RESOLUTION < high]
 
     def _widths(self, origin: Time, time: Time) -> float:
-        """How many bins fit between two times; in days of UTC, as the edges are."""
-        first, second = origin.utc, time.utc
-        days = (second.jd1 - first.jd1) + (second.jd2 - first.jd2)
-        return float((days * u.day / self.width).to_value(u.one))
+        """How many bins fit between two times."""
+        return float(((time.tt - origin.tt) / self.width).to_value(u.one))
 
     def _edge(self, origin: Time, number: int) -> Time:
-        """The start of a bin: whole widths after the origin, without losing digits on the way."""
-        days, seconds = divmod(number * self.width.to_value("s"), 86400.0)  # type: ignore[union-attr]
-        utc = origin.utc
-        return Time(utc.jd1 + days, utc.jd2 + seconds / 86400.0, format="jd", scale="utc").tt
+        """The start of a bin: whole widths after the origin by the clock of UTC, which knows no leap second."""
+        width = timedelta(seconds=self.width.to_value("s"))  # type: ignore[union-attr]
+        clock = datetime.fromisoformat(str(Time(origin.utc, precision=6).isot)) + number * width
+        return Time(clock.isoformat(), scale="utc", format="isot").tt
 
 
 def nanoseconds(time: Time) -> str:
