@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import astropy.units as u
 import pytest
 from astropy.time import Time
@@ -28,7 +30,7 @@ def test_flare_night_has_34_bins_of_ten_minutes():
     assert len(found) == 34
     assert shown(found)[0] == ("2006-07-29T20:30:00.000", "2006-07-29T20:40:00.000")
     assert shown(found)[-1] == ("2006-07-30T02:00:00.000", "2006-07-30T02:10:00.000")
-    assert all(one[1] == two[0] for one, two in zip(found, found[1:], strict=False))
+    assert all(one[1] == two[0] for one, two in pairwise(found))
 
 
 def test_last_bin_ends_where_the_range_does():

@@ -119,14 +119,13 @@ def test_no_bin_at_all_is_an_error_or_no_work(driver, one, fit_product, tmp_path
     def all_damaged(dataset):
         dataset.counts.data = np.full(dataset.counts.data.shape, np.nan)
 
-    with pytest.raises(NoWorkFound, match="no dataset is safe"):
-        points(
-            driver, changed(driver, one, tmp_path / "unsafe", none_safe), fit_product, tmp_path / "a", energy=ONE_BIN
-        )
-    with pytest.raises(AlgorithmError, match="1 bin without a flux"):
-        points(
-            driver, changed(driver, one, tmp_path / "damaged", all_damaged), fit_product, tmp_path / "b", energy=ONE_BIN
-        )
+    for change, error, words in (
+        (none_safe, NoWorkFound, "no dataset is safe"),
+        (all_damaged, AlgorithmError, "1 bin without a flux"),
+    ):
+        datasets = changed(driver, one, tmp_path / change.__name__, change)
+        with pytest.raises(error, match=words):
+            points(driver, datasets, fit_product, tmp_path / error.__name__, energy=ONE_BIN)
 
 
 def test_interval_that_cannot_be_estimated_loses_no_other(driver, spectra, fit_product, tmp_path):
