@@ -11,9 +11,9 @@ from gammaops.physics.counts_by_energy import counts_by_energy, merged
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import cumulative, datasets_section
 from gammaops.physics.fit_section import fit_section
+from gammaops.physics.light_curve_section import light_curve_section
 from gammaops.physics.map_sections import map_section
 from gammaops.physics.notation import measured, plain, unit_text
-from gammaops.physics.light_curve_section import light_curve_section
 from gammaops.physics.sections import spectrum_section
 from gammaops.physics.steadiness import Steadiness
 from gammaops.products.base import Product
