@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from requirement_table import requirement_page
 
-from gammaops.config.blocks import GENERAL, block_levels, dag_level, step_level
+from gammaops.config.blocks import GENERAL, block_levels, dag_level, datastores_level, step_level
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ NOTE = "<!-- Written by docs/generate.py from the code; run `make docs` instead 
 SEVERAL = {
     ("string", "dict"): "`nightly`, a cron string (UTC), or `{product: <analysis>/<name>}`",
     ("integer", "string"): "integer or `auto`",
+    ("float", "string"): "number or text",
     ("string", "list", "dict"): "a name, names, or `{role: names}`",
 }
 KINDS = {
@@ -71,6 +72,7 @@ def _analysis_page() -> str:
             "When it runs in Airflow; without it, by hand only. `site` may be the name of a known one.",
             dag_level().keys,
         ),
+        "Config block `datastores`": ("", datastores_level().keys),
         "Config block `general`": ("", block_levels()[GENERAL].keys),
         "An entry of `steps`": (
             "Without `steps` an analysis gets the obvious chain for its blocks.",
@@ -149,6 +151,9 @@ def _keys(rules: Mapping[str, Any], prefix: str = "", where: str = "") -> Iterat
                 yield from _keys({"schema": keys}, f"{path}.", f" with {variants['by']} `{value}`")
         elif "schema" in rule and rule["type"] == "dict":
             yield from _keys(rule, f"{path}.", where)
+        elif each := rule.get("meta", {}).get("each"):
+            doc = f"{rule['meta']['doc']}: {each['meta']['doc']}" if "schema" not in each else ""
+            yield from _keys({"schema": {"<name>": {**each, "meta": {**each["meta"], "doc": doc}}}}, f"{path}.", where)
         else:
             yield path, where, rule
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Verdict", "judge", "merged", "step_outcomes"]
+__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Verdict", "cut_flow", "judge", "merged", "step_outcomes"]
 
 USABLE = ("done", "reused")
 TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})
@@ -123,7 +123,9 @@ def step_outcomes(
         if row["status"] != "selected":
             return StepOutcome(*about, row["status"], row["reason_class"], row["reason"])
         if row["label"] in made:
-            return StepOutcome(*about, **made[row["label"]])
+            # What was said of it when it was selected: that somebody accepts it although it fails a cut.
+            said = {"reason_class": row["reason_class"], "reason": row["reason"]}
+            return StepOutcome(*about, **{**said, **made[row["label"]]})
         reason = failures.get(row["label"], "its task ended without an outcome; see the task's log")
         return StepOutcome(*about, "failed", "infrastructure", reason)
 
@@ -140,6 +142,37 @@ def _worst(outcomes: Sequence[StepOutcome]) -> StepOutcome:
     if len(outcomes) == 1 or not alike[0].reason:
         return alike[0]
     return replace(alike[0], reason=f"{len(alike)} of {len(outcomes)} intervals: {alike[0].reason}")
+
+
+def cut_flow(outcomes: Sequence[StepOutcome], cuts: Sequence[str]) -> list[dict[str, Any]]:
+    """How the observations that a step expects become those that it uses.
+
+    Parameters
+    ----------
+    outcomes : sequence of StepOutcome
+        Of one step.
+    cuts : sequence of str
+        Names of the cuts, in the order in which they are applied; of ``columns.QUALITY`` the first word counts.
+
+    Returns
+    -------
+    list of dict
+        ``state`` and ``reason_class`` of those removed, how many they are (``removed``), and how many are ``left``.
+    """
+    removed = Counter((outcome.state, outcome.reason_class) for outcome in outcomes if outcome.state not in USABLE)
+    order = {cut: number for number, cut in enumerate(cuts)}
+
+    def place(item: tuple[str, str]) -> tuple[int, int, str]:
+        state, reason_class = item
+        return STATES.index(state), order.get(reason_class.partition(".")[0], len(order)), reason_class
+
+    left = len(outcomes)
+    flow = []
+    for state, reason_class in sorted(removed, key=place):
+        number = removed[state, reason_class]
+        left -= number
+        flow.append({"state": state, "reason_class": reason_class, "removed": number, "left": left})
+    return flow
 
 
 def merged(outcomes: Iterable[StepOutcome]) -> list[LedgerRow]:

@@ -118,6 +118,45 @@ def test_quality_cuts_reject_and_are_named(tmp_path: Path) -> None:
     assert not result.verdict.ok, "some were expected and none could be used"
 
 
+@pytest.mark.requirement("A4.5", "R24")
+def test_people_overrule_a_cut_and_the_report_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    (project / "include" / "overrides").mkdir(parents=True)
+    decisions = project / "include" / "overrides" / "hess.yaml"
+    decisions.write_text(
+        "- {observation: 7, verdict: accept, author: B. Expert, comment: short but fine}\n"
+        "- {observation: 9, verdict: reject, author: A. Shifter, comment: clouds}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("GAMMAOPS_PROJECT", str(project))
+    (project / "include" / "sites").symlink_to(Path(__file__).resolve().parents[2] / "include" / "sites")
+    cuts = "required_irf: [aeff, edisp], quality: {livetime: {min: 1 h}, overrides: hess.yaml}"
+    text = CONFIG.replace("required_irf: [aeff, edisp]", cuts).replace("datastore: archive", "datastore: mine")
+    result = run(tmp_path, f"datastores: {{mine: archive}}\n{text}", obs_ids=[1, 7, 9])
+    states = ledger(tmp_path, result)
+    assert states == {1: ("rejected", "livetime"), 7: ("done", "accepted-by-hand"), 9: ("rejected", "by-hand")}
+    folder = RunFolder.of(ProductStore(tmp_path), result.report)
+    record = folder.read_json("run.json")
+    assert {row["archive"] for row in record["ledger"]} == {"mine"}
+    assert record["steps"][0]["cut_flow"] == [
+        {"state": "rejected", "reason_class": "livetime", "removed": 1, "left": 2},
+        {"state": "rejected", "reason_class": "by-hand", "removed": 1, "left": 1},
+    ]
+    page = (folder.path / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "Cut flow",
+        "1 of 3 observations are used",
+        "rejected by A. Shifter: clouds",
+        "accepted by B. Expert: short but",
+    ):
+        assert words in page
+    (sidecar,) = (tmp_path / "products" / "dataset").rglob("*.json")
+    assert "B. Expert" in sidecar.read_text(encoding="utf-8"), "the decision is part of the provenance"
+    plain = run(tmp_path, obs_ids=[7])
+    assert ledger(tmp_path, plain)[7] == ("done", ""), "and of the key: without it, it is another product"
+    assert len(dataset_digests(tmp_path)) == 2
+
+
 def test_unknown_observation_that_was_asked_for_is_missing(tmp_path: Path) -> None:
     states = ledger(tmp_path, run(tmp_path, obs_ids=[1, 99]))
     assert states == {1: ("done", ""), 99: ("missing", "unknown-id")}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gammaops.ledger import LedgerRow, StepOutcome, judge, merged, step_outcomes
+from gammaops.ledger import LedgerRow, StepOutcome, cut_flow, judge, merged, step_outcomes
 
 
 def rows(**states: int) -> list[LedgerRow]:
@@ -135,3 +135,32 @@ def test_observation_that_two_steps_reduce_is_one_row(states: tuple[str, ...], s
 
 def test_equal_ids_of_two_archives_are_two_observations() -> None:
     assert len(merged(StepOutcome(name, name, 7, "2026-11-02", "done") for name in ("hess1", "hess1u"))) == 2
+
+
+@pytest.mark.requirement("R24")
+def test_cut_flow_goes_from_what_is_expected_to_what_is_used() -> None:
+    states = [
+        *[("done", "")] * 3,
+        ("reused", "accepted-by-hand"),
+        ("rejected", "columns.QUALITY"),
+        *[("rejected", "zenith")] * 2,
+        ("rejected", "by-hand"),
+        ("quarantined", "truncated"),
+        ("missing", "absent"),
+    ]
+    outcomes = [StepOutcome("reduce", "a", number, "", *state) for number, state in enumerate(states)]
+    flow = cut_flow(outcomes, ["livetime", "zenith", "columns"])
+    assert [tuple(line.values()) for line in flow] == [
+        ("rejected", "zenith", 2, 8),
+        ("rejected", "columns.QUALITY", 1, 7),
+        ("rejected", "by-hand", 1, 6),
+        ("quarantined", "truncated", 1, 5),
+        ("missing", "absent", 1, 4),
+    ]
+
+
+def test_an_observation_that_somebody_accepted_is_used_and_says_so() -> None:
+    said = {"status": "selected", "reason_class": "accepted-by-hand", "reason": "short; by B."}
+    row = {"label": "1", "obs_id": 1, "night": "", **said}
+    (outcome,) = step_outcomes("reduce", "a", [row], {"1": {"state": "done", "path": "p"}}, {})
+    assert (outcome.state, outcome.reason_class, outcome.reason) == ("done", "accepted-by-hand", "short; by B.")

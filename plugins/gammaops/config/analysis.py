@@ -99,6 +99,11 @@ class AnalysisConfig:
         units = {"lon": "lon_deg", "lat": "lat_deg", "height": "height_m"}
         return {"name": site["name"], **{ours: float(site[key].split(" ")[0]) for key, ours in units.items()}}
 
+    def archive_path(self, datastore: str) -> str:
+        """The path behind ``observations.datastore``, which may be a name of ``datastores:``."""
+        archives: Mapping[str, str] = self.document["datastores"]
+        return archives.get(datastore, datastore)
+
     def blocks(self, step: StepConfig) -> Mapping[str, Mapping[str, Any]]:
         """The effective blocks that a step reads, normalised, after its overrides and run parameters."""
         return self._resolution.effective[self._index(step)]
@@ -120,7 +125,8 @@ class AnalysisConfig:
             }
             for step in self.steps
         ]
-        meaning = {"dag": self.dag, "general": self.document["general"], "steps": steps}
+        shared = {key: self.document[key] for key in ("dag", "general", "datastores")}
+        meaning = {**shared, "steps": steps}
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

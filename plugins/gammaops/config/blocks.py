@@ -6,7 +6,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gammaops.schema import Finding, block, choice, date, flag, integer, path, quantity, text, texts, value_at
+from gammaops.schema import Finding, block, choice, date, flag, integer, named, path, quantity, text, texts, value_at
 from gammaops.schema.levels import Level
 from gammaops.schema.schedules import NIGHTLY
 from gammaops.steps import step_specs
@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from gammaops.steps.base import StepSpec
 
 __all__ = [
+    "ARCHIVE_NAME",
+    "DATASTORES",
     "GAMMAPY_KEYS",
     "GENERAL",
     "TOP_LEVEL",
     "block_levels",
     "dag_level",
+    "datastores_level",
     "site_file_level",
     "step_level",
     "used_blocks",
 ]
 
 GENERAL = "general"
+DATASTORES = "datastores"
 # `metadata` is what gammapy writes about a config; it means nothing here and is dropped.
-TOP_LEVEL = ("description", "dag", GENERAL, "steps", "metadata")
+TOP_LEVEL = ("description", "dag", GENERAL, DATASTORES, "steps", "metadata")
+ARCHIVE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}"
 LOG_FILE = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
 PRODUCT_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 
@@ -163,6 +168,13 @@ def block_levels() -> Mapping[str, Level]:
 def dag_level() -> Level:
     """The ``dag:`` block."""
     return Level(_DAG, (_scheduled,))
+
+
+@cache
+def datastores_level() -> Level:
+    """The whole file, as far as ``datastores:`` goes."""
+    archives = named("DL3 archives that `observations.datastore` may name", path("Its folder"), regex=ARCHIVE_NAME)
+    return Level({DATASTORES: archives})
 
 
 @cache

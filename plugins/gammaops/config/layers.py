@@ -56,7 +56,8 @@ def difference(level: Level, base: Mapping[str, Any], values: Mapping[str, Any])
             result[key] = difference(level.children[key], base[key], value)
         else:
             result[key] = value
-    return result
+    # Only names of the author's choice can be in one and not in the other.
+    return result | dict.fromkeys(key for key in base if key not in values)
 
 
 def value_of(mapping: Any, path: KeyPath) -> Any:

@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gammaops.config.analysis import AnalysisConfig, StepConfig
-from gammaops.config.blocks import GENERAL, TOP_LEVEL, block_levels, dag_level, step_level
+from gammaops.config.blocks import (
+    ARCHIVE_NAME,
+    DATASTORES,
+    GENERAL,
+    TOP_LEVEL,
+    block_levels,
+    dag_level,
+    datastores_level,
+    step_level,
+)
 from gammaops.config.chain import obvious_chain, unknown_steps
 from gammaops.config.layers import difference, given, overlay
 from gammaops.config.loader import Document, load_yaml
 from gammaops.config.resolution import Resolution
 from gammaops.config.sites import known_sites, load_site
 from gammaops.errors import ConfigError, Problem
-from gammaops.schema import Finding
+from gammaops.schema import Finding, value_at
 from gammaops.schema.relations import near
 from gammaops.schema.validator import shown
 from gammaops.steps import step_specs, tag_of
@@ -80,7 +89,9 @@ def resolve(name: str, source: str, text: str, document: Document, params: Mappi
     """The analysis of a document, with overrides of a run; see `parse_config`."""
     data = document.data
     blocks = {
-        key: given(value) for key, value in data.items() if key not in ("steps", "dag", "description", "metadata")
+        key: given(value)
+        for key, value in data.items()
+        if key not in ("steps", "dag", "description", "metadata", DATASTORES)
     }
     blocks = {key: value for key, value in blocks.items() if value is not None and value != []}
     resolution = Resolution(source, document, blocks, params)
@@ -91,11 +102,14 @@ def resolve(name: str, source: str, text: str, document: Document, params: Mappi
     for index, step in enumerate(steps):
         resolution.add_step(index, step)
     resolution.check_params(steps)
+    archives = _archives(resolution, given(data.get(DATASTORES)))
+    for index, step in enumerate(steps):
+        _check_archive(resolution, (index, step), archives)
     for finding in resolution.shared(GENERAL).findings:
         resolution.complain((GENERAL, *finding.path), finding)
     if resolution.problems:
         raise ConfigError(resolution.problems)
-    whole = _document(resolution, data.get("description"), dag, steps)
+    whole = _document(resolution, data.get("description"), dag, steps) | {DATASTORES: archives}
     return AnalysisConfig(name, source, text, whole, tuple(steps), resolution)
 
 
@@ -150,6 +164,32 @@ def _site(resolution: Resolution, name: str) -> dict[str, Any]:
         return {}
     resolution.site, resolution.site_defaults = name, site.defaults
     return {"name": name, **site.place}
+
+
+def _archives(resolution: Resolution, raw: Any) -> dict[str, str]:
+    """The ``datastores:`` block: folders by name."""
+    if raw is None or raw == []:
+        return {}
+    if not isinstance(raw, dict):
+        resolution.complain((DATASTORES,), Finding((), f"{shown(raw)} does not fit", "names and folders"))
+        return {}
+    level = datastores_level()
+    for finding in level.findings({DATASTORES: raw}):
+        resolution.complain(finding.path, finding)
+    archives: dict[str, str] = level.normalised({DATASTORES: raw})[DATASTORES]
+    return archives
+
+
+def _check_archive(resolution: Resolution, step: tuple[int, StepConfig], archives: Mapping[str, str]) -> None:
+    """With ``datastores:`` in the file, a bare word must be one of its names."""
+    index, entry = step
+    word = value_at(dict(resolution.effective[index]), "observations.datastore")
+    if not archives or word is None or word in archives or not re.fullmatch(ARCHIVE_NAME, word):
+        return
+    own = value_at(dict(entry.config), "observations.datastore") is not None
+    path = (*(("steps", index, "config") if own else ()), "observations", "datastore")
+    expected = f"one of: {', '.join(archives)}; or a path with a /"
+    resolution.complain(path, Finding((), f"{word!r} is not among datastores", expected, near(word, archives)))
 
 
 def _steps(resolution: Resolution, data: Mapping[str, Any]) -> list[StepConfig]:

@@ -8,9 +8,18 @@ from pathlib import Path
 from gammaops.errors import ConfigError, Problem
 from gammaops.schema.quantities import DATA_VARIABLES
 
-__all__ = ["allowed_roots", "models_folder", "project_root", "resolve_data_path", "sites_folder", "store_root"]
+__all__ = [
+    "allowed_roots",
+    "models_folder",
+    "overrides_folder",
+    "project_root",
+    "resolve_data_path",
+    "sites_folder",
+    "store_root",
+]
 
 MODELS_KEY = "general.models_file"
+OVERRIDES_KEY = "observations.quality.overrides"
 
 
 def project_root() -> Path:
@@ -29,6 +38,11 @@ def models_folder() -> Path:
     return project_root() / "include" / "models"
 
 
+def overrides_folder() -> Path:
+    """Where people's decisions about observations are."""
+    return project_root() / "include" / "overrides"
+
+
 def sites_folder() -> Path:
     """Where sites are."""
     return project_root() / "include" / "sites"
@@ -42,7 +56,7 @@ def allowed_roots() -> list[Path]:
     """Folders that a config may name files in, symbolic links resolved."""
     more = [Path(text) for text in os.environ.get("GAMMAOPS_ROOTS", "").split(os.pathsep) if text]
     store = [] if "://" in store_root() else [Path(store_root())]
-    return [root.resolve() for root in (models_folder(), *_data_folders(), *store, *more)]
+    return [root.resolve() for root in (models_folder(), overrides_folder(), *_data_folders(), *store, *more)]
 
 
 def resolve_data_path(text: str, key: str) -> Path:
@@ -52,7 +66,8 @@ def resolve_data_path(text: str, key: str) -> Path:
     ----------
     text : str
         As in the config: absolute, ``$GAMMAPY_DATA/…``, ``$GAMMAOPS_DATA/…``, or relative; then it is looked for in
-        ``include/models/`` (models only), ``GAMMAOPS_DATA`` and ``GAMMAPY_DATA``, in this order.
+        ``include/models/`` (models only), ``include/overrides/`` (people's decisions only), ``GAMMAOPS_DATA`` and
+        ``GAMMAPY_DATA``, in this order.
     key : str
         Dotted config key that it stands under.
 
@@ -86,7 +101,8 @@ def _candidates(text: str, key: str) -> list[Path]:
         return [Path(os.environ[name], rest)]
     if Path(text).is_absolute():
         return [Path(text)]
-    folders = [*([models_folder()] if key == MODELS_KEY else []), *_data_folders()]
+    own = {MODELS_KEY: [models_folder()], OVERRIDES_KEY: [overrides_folder()]}
+    folders = [*own.get(key, []), *_data_folders()]
     if not folders:
         raise _problem(key, f"{text!r} is relative, and no data folder is set", "GAMMAOPS_DATA or GAMMAPY_DATA")
     return [folder / text for folder in folders]

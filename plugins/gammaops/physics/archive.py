@@ -94,6 +94,18 @@ class Archive:
             message = f"{self.folder / OBS_INDEX} has no column {error}, which obs_cone needs; select by obs_ids"
             raise ProductError(message) from error
 
+    def quantity(self, column: str, unit: str) -> u.Quantity:
+        """A column of numbers of the observation index, in its own unit or, where it has none, in `unit`.
+
+        NaN where the index does not tell, or tells no number.
+        """
+        if column not in self.observations.colnames:
+            return np.full(len(self.obs_ids), np.nan) * u.Unit(unit)
+        found = self.observations[column]
+        values = np.asarray(found)
+        plain = values.astype(float) if values.dtype.kind in "iufb" else np.full(len(values), np.nan)
+        return plain * u.Unit(found.unit or unit)
+
     @cached_property
     def index_rows(self) -> list[dict[str, Any]]:
         """The rows of the observation index as JSON types, NaN as None."""

@@ -16,6 +16,8 @@ from gammaops.errors import ConfigError, Problem
 from gammaops.nights import night_of
 from gammaops.physics.archive import Archive, as_text, is_plain, lies_within
 from gammaops.physics.geometry import sky_coord
+from gammaops.physics.overrides import read_overrides
+from gammaops.physics.quality import quality_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["observation_table"]
 
-# Name of the cut: (column of the observation index, its unit where the index gives none, lower or upper bound)
-CUTS = {"livetime": ("LIVETIME", "s", "min"), "zenith": ("ZEN_PNT", "deg", "max"), "n_tels": ("N_TELS", "", "min")}
 ALWAYS_NEEDED = frozenset({"events", "gti"})
 COLUMNS = {
     "label": str,
@@ -37,7 +37,9 @@ COLUMNS = {
     "reason": str,
     "index": str,
     "hdus": str,
+    "override": str,
 }
+BY_HAND, ACCEPTED = "by-hand", "accepted-by-hand"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class _State:
     status: str = "selected"
     reason_class: str = ""
     reason: str = ""
+    override: str = ""
 
 
 def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Scope, needed: frozenset[str]) -> Table:
@@ -68,7 +71,8 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     -------
     `astropy.table.Table`
         The compulsory columns of a table of rows, ``obs_id``, ``night``, ``tstart`` (ISO, UTC), and as JSON text the
-        rows of the observation index (``index``) and of the HDU index (``hdus``). Files are relative to the archive.
+        rows of the observation index (``index``) and of the HDU index (``hdus``), and a decision of people that made a
+        difference (``override``). Files are relative to the archive.
 
     Raises
     ------
@@ -85,16 +89,17 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     nights = dict(zip(first_of.values(), _nights(archive, list(first_of.values()), scope), strict=True))
     required = ALWAYS_NEEDED | needed | set(selection["required_irf"] or ())
     files = _Files(archive.folder)
+    quality = _Quality(archive, selection["quality"])
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
     for obs_id, index in first_of.items():
         hdus = archive.hdu_rows.get(obs_id, [])
         state = (
             _duplicate(times[obs_id], hdus)
             or _outside(hdus, files)
-            or _cut(archive.index_rows[index], selection["quality"], archive.observations)
+            or quality.rejection(obs_id, index)
             or _lacking(hdus, required)
             or _absent(hdus, files)
-            or _State()
+            or quality.acceptance(obs_id, index)
         )
         rows[obs_id] = _row(archive, index, nights[index], hdus, state)
     columns = {name: [rows[obs_id][name] for obs_id in sorted(rows)] for name in COLUMNS}
@@ -210,23 +215,6 @@ def _duplicate(times: int, hdus: Sequence[Mapping[str, Any]]) -> _State | None:
     return None
 
 
-def _cut(row: Mapping[str, Any], quality: Mapping[str, Any], table: Table) -> _State | None:
-    for name, (column, unit, bound) in CUTS.items():
-        limit = (quality.get(name) or {}).get(bound)
-        if limit is None:
-            continue
-        value = row.get(column)
-        if value is None:
-            return _State("rejected", name, f"{column} is not in the index, so the cut {name} cannot be applied")
-        measured = u.Quantity(value, table[column].unit or unit)
-        threshold = u.Quantity(limit)
-        if measured < threshold if bound == "min" else measured > threshold:
-            comparison = "less" if bound == "min" else "more"
-            shown = measured.to(threshold.unit)
-            return _State("rejected", name, f"{column} is {shown:.4g}, {comparison} than {threshold:.4g}")
-    return None
-
-
 def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[str]) -> _State | None:
     absent = sorted(required - {hdu["type"] for hdu in hdus})
     if absent:
@@ -247,6 +235,35 @@ def _absent(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
     if absent:
         return _State("missing", "absent", f"{', '.join(absent)} is in the index but not in the archive")
     return None
+
+
+class _Quality:
+    """The cuts of the config, and what people have decided whatever they say."""
+
+    def __init__(self, archive: Archive, block: Mapping[str, Any]) -> None:
+        self._cuts = quality_cuts(archive, block)
+        self._overrides = read_overrides(Path(block["overrides"])) if block.get("overrides") else {}
+
+    def rejection(self, obs_id: int, index: int) -> _State | None:
+        """Why the observation is not used: somebody rejects it, or it fails a cut and nobody accepts it."""
+        decision = self._overrides.get(obs_id)
+        if decision and decision.verdict == "reject":
+            return _State("rejected", BY_HAND, str(decision), as_text(vars(decision)))
+        name, reason = self._failure(index)
+        return _State("rejected", name, reason) if name and not decision else None
+
+    def acceptance(self, obs_id: int, index: int) -> _State:
+        """That the observation is used, and who wants so although it fails a cut."""
+        decision = self._overrides.get(obs_id)
+        name, reason = self._failure(index) if decision else ("", "")
+        if not decision or not name:
+            return _State()
+        return _State("selected", ACCEPTED, f"{reason}; {decision}", as_text(vars(decision)))
+
+    def _failure(self, index: int) -> tuple[str, str]:
+        """The first cut that the observation fails, and why."""
+        found = ((cut.name, cut.failure(index)) for cut in self._cuts)
+        return next(((name, reason) for name, reason in found if reason), ("", ""))
 
 
 class _Files:

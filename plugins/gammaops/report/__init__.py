@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gammaops.report.advice import meaning
 from gammaops.report.page import Part, render_report
 
-__all__ = ["Part", "render_report"]
+__all__ = ["Part", "meaning", "render_report"]

@@ -60,6 +60,11 @@ _REASONS = MappingProxyType(
         "livetime": ("too short", ""),
         "zenith": ("too low in the sky", ""),
         "n-tels": ("too few telescopes", ""),
+        "livetime-fraction": ("the telescopes were busy or blind for too much of the time", ""),
+        "moon": ("too much moonlight", ""),
+        "event-rate": ("events came at another rate than in its neighbours: clouds, or a fault", ""),
+        "by-hand": ("somebody has decided so", "Nothing: ask whoever decided it if you doubt it."),
+        "accepted-by-hand": ("it fails a cut, and somebody has accepted it", ""),
         "required-irf": ("it lacks data that this analysis needs", _IRF),
         "infrastructure": ("not the data: the machinery", ""),
     }

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gammaops.ledger import LedgerRow, StepOutcome, Verdict, judge, merged, step_outcomes
+from gammaops.ledger import LedgerRow, StepOutcome, Verdict, cut_flow, judge, merged, step_outcomes
 from gammaops.products import RunFolder
 from gammaops.runner.failures import PARTS, failure_notes
 from gammaops.runner.left import Left, step_state
@@ -107,11 +107,12 @@ def _record(
         results = tasks.get(step.name, {})
         left = Left.of(run, step, results)
         made, parts = left.products, left.parts
-        if step.spec.observations:
-            outcomes += _outcomes(run, step, left.rows, parts)
+        found = _outcomes(run, step, left.rows, parts) if step.spec.observations else []
+        outcomes += found
         states[step.name], reason = step_state(run, step, left, states)
         products.update(made)
-        steps.append(_step_record(run, step, states[step.name], reason, made, parts))
+        entry = _step_record(run, step, states[step.name], reason, made, parts)
+        steps.append({**entry, "cut_flow": cut_flow(found, _cuts(run, step))} if found else entry)
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
     lost += problems
@@ -152,6 +153,11 @@ def _outcomes(
     failures = {label: f"{note['class']}: {note['reason']}" for label, note in notes if note["role"] == PARTS}
     archive = str(run.blocks(step).get("observations", {}).get("datastore") or "")
     return step_outcomes(step.name, archive, rows, made, failures)
+
+
+def _cuts(run: Run, step: PlannedStep) -> list[str]:
+    """Names of the quality cuts, in the order in which they are applied."""
+    return list(run.blocks(step).get("observations", {}).get("quality", {}))
 
 
 def _outcome(run: Run, part: Product) -> dict[str, str]:

@@ -37,7 +37,8 @@ def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
 
 def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product:
     """The product of one row: taken from the store, computed, or an outcome without payload."""
-    content = {name: value for name, value in row.items() if name not in VOLATILE}
+    # What is empty says nothing; so another column leaves the keys of rows that have nothing in it.
+    content = {name: value for name, value in row.items() if name not in VOLATILE and value != ""}
     sources = _sources(task, prepared, row)
     kind = fan.part.kind
     key = content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))

@@ -29,6 +29,7 @@ __all__ = ["PART", "Cost", "StepTask", "measured"]
 
 PART = "part"
 STRICT = "strict"
+ARCHIVE = "observations.datastore"
 
 
 @dataclass
@@ -185,7 +186,7 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
         value = _get(blocks, dotted)
         if not _is_path(value):
             continue
-        path: Path = resolve_data_path(value, dotted)
+        path: Path = resolve_data_path(run.config.archive_path(value) if dotted == ARCHIVE else value, dotted)
         _put(blocks, dotted, str(path))
         if dotted in step.spec.files:
             files[dotted] = file_sha256(path)

@@ -21,6 +21,7 @@ __all__ = [
     "flag",
     "integer",
     "integers",
+    "named",
     "number",
     "path",
     "path_or_list",
@@ -138,3 +139,8 @@ def block(doc: str, keys: Mapping[str, Rules], relations: Sequence[Relation] = (
 def variants(by: str, doc: str, schemas: Mapping[str, Mapping[str, Rules]]) -> Rules:
     """A mapping whose keys depend on the value of its sibling `by`; with none of the values named it must be empty."""
     return {"type": "dict", "meta": {"doc": doc, "variants": {"by": by, "schemas": dict(schemas)}}}
+
+
+def named(doc: str, rules: Rules, *, regex: str) -> Rules:
+    """A mapping whose keys are names of the author's choice that match `regex`, each with a value after `rules`."""
+    return {"type": "dict", "meta": {"doc": doc, "each": rules, "names": regex}}

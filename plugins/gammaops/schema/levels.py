@@ -6,6 +6,7 @@ checks a validator per nested mapping, which made reading a config several times
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Level"]
 
 Path = tuple[str | int, ...]
+_VALUE = "value"
 
 
 class Level:
@@ -43,10 +45,15 @@ class Level:
         self._validator = AnalysisValidator(flat)
         # A validator keeps the state of the document it last saw.
         self._lock = Lock()
-        self.children = {
+        self.children: dict[str, Level] = {
             key: Level(rules["schema"], rules.get("meta", {}).get("relations", ()))
             for key, rules in keys.items()
             if rules.get("type") == "dict" and "schema" in rules
+        }
+        self.children |= {
+            key: NamedLevel(rules["meta"]["each"], rules["meta"]["names"])
+            for key, rules in keys.items()
+            if "each" in rules.get("meta", {})
         }
         self.items = {
             key: Level(rules["meta"]["item"]) for key, rules in keys.items() if "item" in rules.get("meta", {})
@@ -154,6 +161,46 @@ class Level:
                 # What is wrong in there has been said already.
                 if not any(whole[: len(said.path)] == said.path for said in below):
                     yield replace(finding, path=whole)
+
+
+class NamedLevel(Level):
+    """A mapping whose keys are names that match `regex`, each with a value after the same `rules`."""
+
+    def __init__(self, rules: Rules, regex: str) -> None:
+        super().__init__({})
+        self._one = Level({_VALUE: rules})
+        self._regex = regex
+
+    def below(self, key: str, mapping: Mapping[str, Any]) -> Level | None:
+        """The level of the mapping under any name."""
+        return self._one.below(_VALUE, {_VALUE: mapping.get(key)})
+
+    def findings(self, raw: Mapping[str, Any], path: Path = ()) -> list[Finding]:
+        """Names that do not match, and what is wrong with the values."""
+        found = []
+        for name, value in raw.items():
+            if re.fullmatch(self._regex, name):
+                inner = self._one.findings({_VALUE: value})
+                found += [replace(finding, path=(*path, name, *finding.path[1:])) for finding in inner]
+            else:
+                found.append(Finding((*path, name), f"{name!r} does not fit", f"a name that matches {self._regex}"))
+        return found
+
+    def normalised(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The names that are given, each with its canonical value."""
+        return {name: self._one.normalised({_VALUE: value})[_VALUE] for name, value in raw.items()}
+
+    def canonical(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The values in canonical spelling."""
+        return {name: self._one.canonical({_VALUE: value})[_VALUE] for name, value in raw.items()}
+
+    def broken_relations(self, values: Mapping[str, Any], bad: frozenset[Path], path: Path = ()) -> Iterator[Finding]:
+        """Broken rules inside the values."""
+        for name, value in values.items():
+            here = (*path, name)
+            wrong = frozenset((_VALUE, *place[len(here) :]) for place in bad if place[: len(here)] == here)
+            for finding in self._one.broken_relations({_VALUE: value}, wrong):
+                yield replace(finding, path=(*here, *finding.path[1:]))
 
 
 def _copy(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gammaops.config import AnalysisConfig, StepConfig, parse_config
+from gammaops.config.blocks import block_levels
 from gammaops.errors import ConfigError
 
 REDUCE = "{name: reduce, tag: data-reduction, products: datasets"
@@ -168,8 +169,8 @@ def test_mistake_in_a_site_names_its_file(crab: str, sites: Path):
     assert [str(problem) for problem in caught.value.problems] == [
         f"{sites}/bad.yaml:1:1: height: not given; expected a value; there is no default",
         f"{sites}/bad.yaml:1:1: lon: 16.5 has no unit; expected an angle such as 1 deg; did you mean 16.5 deg?",
-        f"{sites}/bad.yaml:3:12: defaults.datset: not a block; expected keys and values of one of: dag, general, "
-        "observations, datasets, excess_map, fit, flux_points, light_curve; did you mean datasets?",
+        f"{sites}/bad.yaml:3:12: defaults.datset: not a block; expected keys and values of one of: "
+        f"{', '.join(('dag', *block_levels()))}; did you mean datasets?",
     ]
 
 

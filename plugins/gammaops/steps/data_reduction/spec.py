@@ -12,7 +12,6 @@ from gammaops.schema import (
     exclusion,
     flag,
     increasing,
-    integer,
     integers,
     needs,
     path,
@@ -26,13 +25,8 @@ from gammaops.schema import (
 )
 from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
 from gammaops.schema.datasets import DATASETS_RULES, needs_no_full_enclosure_irfs
+from gammaops.schema.quality import QUALITY
 from gammaops.steps.base import Fan, Output, Port, StepSpec
-
-_QUALITY = {
-    "livetime": block("Livetime", {"min": quantity("min", "Shortest livetime", low=0)}),
-    "zenith": block("Zenith angle", {"max": quantity("deg", "Largest zenith angle", low=0, high=90)}),
-    "n_tels": block("Telescopes", {"min": integer("Fewest telescopes", low=1)}),
-}
 
 _OBSERVATIONS = {
     "datastore": path("Folder with the DL3 index files"),
@@ -50,7 +44,7 @@ _OBSERVATIONS = {
         "HDUs without which an observation cannot be used",
         ["aeff", "edisp", "psf", "bkg"],
     ),
-    "quality": block("Cuts that reject an observation", _QUALITY),
+    "quality": block("Cuts that reject an observation", QUALITY),
 }
 
 _WCS = {
@@ -126,7 +120,7 @@ SPEC = StepSpec(
         "exclusion": Port(("mask",), "What no background is estimated from, beside `background.exclusion`", min=0)
     },
     produces={"datasets": Output("datasets", ".json", "One dataset per observation, or one stacked", "dataset")},
-    folders=("observations.datastore", "observations.obs_file"),
+    folders=("observations.datastore", "observations.obs_file", "observations.quality.overrides"),
     files=("datasets.background.exclusion",),
     fan_out=Fan(over="observations", table="observations", part=Output("dataset", ".fits")),
     observations=True,

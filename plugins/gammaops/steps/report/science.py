@@ -6,8 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gammaops.report import Part, render_report
+from gammaops.report import Part, meaning, render_report
 from gammaops.steps import load_science
+from gammaops.steps.base import Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,10 +39,30 @@ def render(record: Mapping[str, Any], products: Mapping[str, Product]) -> str:
 
 def _parts(record: Mapping[str, Any], products: Mapping[str, Product]) -> Iterator[Part]:
     for step in record.get("steps") or ():
+        flow = _cut_flow(step)
+        if flow is not None:
+            yield flow
         for entry in step.get("products") or ():
             part = _part(step, entry, products.get(entry.get("name") or ""))
             if part is not None:
                 yield part
+
+
+def _cut_flow(step: Mapping[str, Any]) -> Part | None:
+    """Which cuts removed how many observations; None where none was removed."""
+    flow = step.get("cut_flow") or ()
+    if not flow:
+        return None
+    name = str(step.get("name") or "")
+    rows = [
+        (line["state"], line["reason_class"], meaning(line["reason_class"]), f"-{line['removed']}", str(line["left"]))
+        for line in flow
+    ]
+    expected = sum(line["removed"] for line in flow) + flow[-1]["left"]
+    rows = [("expected", "", "", "", str(expected)), *rows]
+    table = Table(("state", "because of", "in words", "removed", "left"), rows)
+    notes = [f"{flow[-1]['left']} of {expected} observations are used"]
+    return Part(name, str(step.get("tag") or ""), name, "cut_flow", Section("Cut flow", tables=[table], notes=notes))
 
 
 def _part(step: Mapping[str, Any], entry: Mapping[str, Any], product: Product | None) -> Part | None:

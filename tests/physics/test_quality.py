@@ -1,0 +1,295 @@
+"""Cuts say which observation fails and why; people can overrule them, with their name and a reason."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body
+from astropy.table import Table
+from astropy.time import Time
+
+from gammaops.config import parse_config
+from gammaops.errors import ConfigError
+from gammaops.physics.archive import Archive
+from gammaops.physics.moon import moon_altitudes, moon_separations
+from gammaops.physics.observation_table import observation_table
+from gammaops.physics.outliers import Neighbours
+from gammaops.physics.overrides import read_overrides
+from gammaops.physics.quality import quality_cuts
+from gammaops.steps.base import Scope
+
+HESS_PLACE = {"GEOLON": 16.5, "GEOLAT": -23.27, "ALTITUDE": 1835.0}
+TYPES = ("events", "gti", "aeff", "edisp")
+
+
+def quality(text: str) -> dict:
+    """The block as a step receives it."""
+    config = parse_config(
+        f"observations: {{datastore: x, quality: {text}}}\n"
+        "datasets: {on_region: {frame: icrs, lon: 0 deg, lat: 0 deg, radius: 1 deg}}\n"
+        "steps: [{name: reduce, tag: data-reduction}]",
+        "analysis",
+        "analysis.yaml",
+    )
+    return dict(config.blocks(config.steps[0])["observations"])
+
+
+def write_archive(folder, count: int = 12, **columns):
+    """Observations 1, 2, …, half an hour each, one after the other, whose files are there and empty."""
+    ids = np.arange(1, count + 1)
+    base = {
+        "OBS_ID": ids,
+        "RA_PNT": np.full(count, 83.63),
+        "DEC_PNT": np.full(count, 22.01),
+        "ZEN_PNT": np.linspace(45, 56, count),
+        "ONTIME": np.full(count, 1800.0),
+        "LIVETIME": np.full(count, 1700.0),
+        "N_TELS": np.full(count, 4),
+        "QUALITY": np.zeros(count, dtype=int),
+        "OBS_MODE": np.full(count, "POINTING"),
+        "MUONEFF": np.full(count, 0.08),
+        "EVENT_COUNT": 10_000 + 20 * (ids % 5),
+        "TSTART": 1800.0 * ids,
+    }
+    meta = {"MJDREFI": 53345, "MJDREFF": 0.75, "TIMESYS": "TT", "TIMEUNIT": "s", **HESS_PLACE}
+    Table({**base, **columns}, meta=meta).write(folder / "obs-index.fits.gz", overwrite=True)
+    names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "SIZE")
+    rows = [(obs_id, kind, kind, "", f"{obs_id}.fits", kind.upper(), 0) for obs_id in ids for kind in TYPES]
+    Table(rows=rows, names=names).write(folder / "hdu-index.fits.gz", overwrite=True)
+    for obs_id in ids:
+        (folder / f"{obs_id}.fits").touch()
+    return folder
+
+
+def rejected(folder, text: str) -> dict[int, tuple[str, str]]:
+    """Class and reason of what is rejected, by observation."""
+    selection = {**quality(text), "required_irf": ["aeff", "edisp"]}
+    table = observation_table(Archive.read(folder), selection, Scope(), frozenset({"aeff"}))
+    return {
+        int(row["obs_id"]): (str(row["reason_class"]), str(row["reason"]))
+        for row in table
+        if row["status"] == "rejected"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "value", "expected"),
+    [
+        ("{livetime: {min: 20 min}}", "LIVETIME", 600.0, ("livetime", "LIVETIME is 10 min, less than 20 min")),
+        (
+            "{livetime_fraction: {min: 0.9}}",
+            "LIVETIME",
+            1080.0,
+            ("livetime_fraction", "LIVETIME over ONTIME is 0.6, less than 0.9"),
+        ),
+        ("{zenith: {max: 60 deg}}", "ZEN_PNT", 61.5, ("zenith", "ZEN_PNT is 61.5 deg, more than 60 deg")),
+        ("{zenith: {min: 30 deg}}", "ZEN_PNT", 12.5, ("zenith", "ZEN_PNT is 12.5 deg, less than 30 deg")),
+        ("{n_tels: {min: 3}}", "N_TELS", 2, ("n_tels", "N_TELS is 2, less than 3")),
+        ("{columns: {QUALITY: {equal: 0}}}", "QUALITY", 2, ("columns.QUALITY", "QUALITY is 2, not 0")),
+        ("{columns: {MUONEFF: {min: 0.05}}}", "MUONEFF", 0.02, ("columns.MUONEFF", "MUONEFF is 0.02, less than 0.05")),
+        ("{columns: {MUONEFF: {max: 0.1}}}", "MUONEFF", 0.2, ("columns.MUONEFF", "MUONEFF is 0.2, more than 0.1")),
+        (
+            "{columns: {OBS_MODE: {equal: POINTING}}}",
+            "OBS_MODE",
+            "SLEWING",
+            ("columns.OBS_MODE", "OBS_MODE is SLEWING, not POINTING"),
+        ),
+        (
+            "{columns: {MUONEFF: {min: 0.05}}}",
+            "MUONEFF",
+            np.nan,
+            ("columns.MUONEFF", "MUONEFF is not in the index, so the cut columns.MUONEFF cannot be applied"),
+        ),
+    ],
+)
+@pytest.mark.requirement("R24")
+def test_one_observation_fails_one_cut_and_is_told_why(tmp_path, text, column, value, expected):
+    good = Table.read(write_archive(tmp_path) / "obs-index.fits.gz")[column]
+    values = np.array(good, dtype="U8" if isinstance(value, str) else None)
+    values[4] = value
+    assert rejected(write_archive(tmp_path, **{column: values}), text) == {5: expected}
+
+
+def test_a_column_that_is_not_there_lets_nothing_pass(tmp_path):
+    found = rejected(write_archive(tmp_path, 2), "{columns: {NSB: {max: 3}, WEATHER: {equal: good}}}")
+    assert set(found) == {1, 2}
+    assert found[1] == ("columns.NSB", "NSB is not in the index, so the cut columns.NSB cannot be applied")
+
+
+def test_events_at_another_rate_than_next_door_are_found(tmp_path):
+    counts = 10_000 + 20 * (np.arange(12) % 5)
+    counts[7] = 6_000
+    found = rejected(write_archive(tmp_path, EVENT_COUNT=counts), "{event_rate: {max_deviation: 5}}")
+    assert list(found) == [8]
+    name, reason = found[8]
+    assert name == "event_rate"
+    # By hand: the other counts are 10000, 10020, …, 10080 with median 10040 and MAD 20; sqrt(6000) adds in quadrature.
+    others = np.delete(counts, 7)
+    spread = np.hypot(1.4826 * np.median(np.abs(others - np.median(others))), np.sqrt(6000))
+    assert f"{(np.median(others) - 6000) / spread:.1f} robust standard deviations below" in reason
+    assert "3.529 / s" in reason
+    assert "the 11 observations next in time" in reason
+
+
+def test_any_column_can_be_compared_with_its_neighbours(tmp_path):
+    rate = np.array([300.0, 302, 299, 301, 300, 298, 450, 301, 299, 300, 302, 298])
+    found = rejected(write_archive(tmp_path, TRIG_RATE=rate), "{outliers: {TRIG_RATE: {max_deviation: 6}}}")
+    assert {obs_id: name for obs_id, (name, _) in found.items()} == {7: "outliers.TRIG_RATE"}
+
+
+def test_fewer_telescopes_are_compared_among_themselves(tmp_path):
+    telescopes = np.array([4] * 6 + [3] * 6)
+    counts = np.where(telescopes == 4, 10_000, 7_000) + np.arange(12)
+    archive = write_archive(tmp_path, N_TELS=telescopes, EVENT_COUNT=counts)
+    assert rejected(archive, "{event_rate: {max_deviation: 5}}") == {}
+
+
+def test_too_few_neighbours_reject_nothing(tmp_path):
+    counts = np.array([10_000, 10_000, 100, 10_000, 10_000])
+    assert rejected(write_archive(tmp_path, 5, EVENT_COUNT=counts), "{event_rate: {max_deviation: 3}}") == {}
+
+
+def test_deviations_of_normal_values_are_normal():
+    values = np.random.default_rng(1).normal(50, 3, 4000)
+    zeros = np.zeros(len(values))
+    neighbours = Neighbours(np.arange(len(values), dtype=float), values, 400, zeros, zeros)
+    found = np.array([neighbours.of(index).deviation for index in range(0, 4000, 4)])
+    # 1000 deviates: the error of their standard deviation is 2.2 %, that of the scale from 400 others a few %.
+    assert np.std(found) == pytest.approx(1, abs=0.1)
+    assert np.mean(found) == pytest.approx(0, abs=0.15)
+
+
+def test_the_moon_is_where_it_was(tmp_path):
+    """The lunar eclipse of 2004-10-28, greatest at 03:04 UTC: the moon within 0.6 deg of the point opposite the sun.
+
+    Seen from a place on the Earth, it is up to 1 deg off.
+    """
+    eclipse = Time("2004-10-28T03:04:00")
+    sun = get_body("sun", eclipse)
+    opposite = SkyCoord(sun.ra + 180 * u.deg, -sun.dec)
+    start = (eclipse - Time(53345.75, format="mjd", scale="tt")).to_value("s")
+    columns = {"RA_PNT": [opposite.ra.deg], "DEC_PNT": [opposite.dec.deg], "TSTART": [start], "ONTIME": [1.0]}
+    archive = Archive.read(write_archive(tmp_path, 1, **columns))
+    assert moon_separations(archive)[0] < 1.6 * u.deg
+    place = EarthLocation.from_geodetic(16.5 * u.deg, -23.27 * u.deg)
+    sun_altitude = sun.transform_to(AltAz(obstime=eclipse, location=place)).alt
+    assert moon_altitudes(archive)[0].to_value("deg") == pytest.approx(-sun_altitude.to_value("deg"), abs=1.7)
+
+
+def test_distance_of_a_moon_that_is_down_does_not_count(tmp_path):
+    # From 2004-12-06 18:00 TT on; the moon, past its last quarter, rises after midnight.
+    archive = Archive.read(write_archive(tmp_path, 24))
+    altitudes, separations = moon_altitudes(archive), moon_separations(archive)
+    assert set(separations[altitudes < 0 * u.deg]) == {180 * u.deg}
+    assert separations[altitudes > 0 * u.deg].max() < 120 * u.deg
+    assert 0 < np.count_nonzero(altitudes > 0 * u.deg) < 24
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("{moon: {max_altitude: 0 deg}}", "altitude"), ("{moon: {min_separation: 110 deg}}", "distance")]
+)
+def test_moonlight_rejects_with_the_angle(tmp_path, text, name):
+    found = rejected(write_archive(tmp_path, 24), text)
+    assert found
+    assert 1 not in found, "the moon was below the horizon"
+    assert {reason_class for reason_class, _ in found.values()} == {"moon"}
+    assert all(reason.startswith(f"{name} of the moon is ") for _, reason in found.values())
+
+
+def test_without_a_place_the_altitude_of_the_moon_is_not_known(tmp_path):
+    archive = Archive.read(write_archive(tmp_path, 3))
+    for key in HESS_PLACE:
+        del archive.observations.meta[key]
+    (cut,) = quality_cuts(archive, quality("{moon: {max_altitude: 0 deg}}")["quality"])
+    assert cut.failure(0) == "altitude of the moon is not in the index, so the cut moon cannot be applied"
+
+
+DECISIONS = """\
+# Decisions of the shifters, kept in git.
+- {observation: 2, verdict: reject, author: A. Shifter, comment: clouds from 23:10 on}
+- {observation: 5, verdict: accept, author: B. Expert, comment: looked at by eye}
+- {observation: 6, verdict: accept, author: B. Expert, comment: not needed after all}
+"""
+
+
+@pytest.mark.requirement("R24")
+def test_people_overrule_cuts_with_name_and_reason(tmp_path):
+    decisions = tmp_path / "hess.yaml"
+    decisions.write_text(DECISIONS, encoding="utf-8")
+    times = np.full(12, 1700.0)
+    times[[4, 8]] = 600.0
+    archive = Archive.read(write_archive(tmp_path, LIVETIME=times))
+    selection = quality("{livetime: {min: 20 min}}")
+    selection |= {"required_irf": ["aeff"], "quality": {**selection["quality"], "overrides": str(decisions)}}
+    table = observation_table(archive, selection, Scope(), frozenset({"aeff"}))
+    told = {int(row["obs_id"]): tuple(row["status", "reason_class", "reason"]) for row in table if row["reason"]}
+    assert told == {
+        2: ("rejected", "by-hand", "rejected by A. Shifter: clouds from 23:10 on"),
+        5: (
+            "selected",
+            "accepted-by-hand",
+            "LIVETIME is 10 min, less than 20 min; accepted by B. Expert: looked at by eye",
+        ),
+        9: ("rejected", "livetime", "LIVETIME is 10 min, less than 20 min"),
+    }
+    decided = {int(row["obs_id"]): str(row["override"]) for row in table if row["override"]}
+    assert decided == {
+        2: '{"author":"A. Shifter","comment":"clouds from 23:10 on","verdict":"reject"}',
+        5: '{"author":"B. Expert","comment":"looked at by eye","verdict":"accept"}',
+    }, "a decision that changes nothing enters no key"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("observation: 1", r"decisions.yaml:1:1: observations.quality.overrides: not a list"),
+        ("- 1\n", r"decisions.yaml:1:3: .*a decision with int"),
+        (
+            "- {observation: 1, verdict: reject}\n",
+            "a decision with observation, verdict; expected observation, verdict, aut",
+        ),
+        ("- {observation: '1', verdict: reject, author: a, comment: b}\n", "observation is '1'; expected an obs_id"),
+        (
+            "- {observation: 1, verdict: maybe, author: a, comment: b}\n",
+            "verdict is 'maybe'; expected accept or reject",
+        ),
+        ("- {observation: 1, verdict: reject, author: ' ', comment: b}\n", "without author or comment"),
+        (DECISIONS + "- {observation: 2, verdict: accept, author: a, comment: b}\n", "yaml:5:3: .* 2 is decided twice"),
+        ("- [\n", "not YAML"),
+    ],
+)
+def test_a_decision_that_is_not_whole_is_refused_with_its_line(tmp_path, text, message):
+    path = tmp_path / "decisions.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_overrides(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{columns: {QUALITY: {equal: 0, max: 1}}}", "given beside min or max"),
+        ("{columns: {QUALITY: {min: 2, max: 1}}}", r"2 is above max \(1\)"),
+        ("{columns: {QUALITY: {mni: 2}}}", "unknown key; expected one of: min, max, equal; did you mean min"),
+        ("{columns: {2bad: {min: 2}}}", "'2bad' does not fit; expected a name that matches"),
+        ("{outliers: {RATE: {max_deviation: -1}}}", "-1 is out of range; expected at least 0"),
+        ("{event_rate: {neighbours: 3}}", "3 is out of range; expected at least 5"),
+        ("{moon: {max_altitude: 3 m}}", "'m' is a unit of length"),
+    ],
+)
+@pytest.mark.requirement("R3")
+def test_wrong_cuts_are_refused_when_the_config_is_read(text, message):
+    with pytest.raises(ConfigError, match=message):
+        quality(text)
+
+
+@pytest.mark.requires_data
+def test_the_hess_release_is_of_even_quality(test_data):
+    found = rejected(
+        test_data / "hess-dl3-dr1", "{columns: {QUALITY: {equal: 0}}, n_tels: {min: 4}, zenith: {max: 55 deg}}"
+    )
+    assert found == {}
+    dark = rejected(test_data / "hess-dl3-dr1", "{moon: {max_altitude: 0 deg}}")
+    # H.E.S.S. observed in moonless nights only; up to half a degree of refraction and size of the disk.
+    assert len(dark) <= 5, dark
