@@ -145,3 +145,15 @@ def test_events_without_phase_quarantine_with_the_name_of_the_column(reduce):
     }
     with pytest.raises(DataError, match=r"no-phase.*no column ORBIT"):
         reduce(background)
+
+
+def test_pixel_whose_ring_is_excluded_whole_is_not_safe(reduce):
+    # Of the ring from 0.4 to 0.7 deg around the centre of such a circle nothing is left.
+    wide = {**FIELD, "lon": "83.63 deg", "lat": "22.01 deg", "radius": "0.8 deg"}
+    dataset = reduce(RING, [wide])
+    distance = dataset.counts.geom.to_image().separation(CRAB)
+    assert not dataset.mask_safe.data[:, distance < 0.05 * u.deg].any()
+    assert dataset.mask_safe.data[:, (distance > 0.2 * u.deg) & (distance < 0.8 * u.deg)].all()
+    safe = dataset.mask_safe.data
+    # alpha is of the order of one pixel over a part of the ring, not of 1 over rounding errors.
+    assert dataset.alpha.data[safe].max() < 1

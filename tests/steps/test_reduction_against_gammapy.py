@@ -199,7 +199,7 @@ def test_map(driver, pulsed, mask_file, tmp_path, name, excluded):
     safe = theirs.mask_safe.data
     if name == "adaptive-ring":
         no_ring = ~np.isfinite(theirs.acceptance_off.data)
-        # The case that gammapy calls safe is among the pixels, and is not all of them.
+        # What gammapy calls safe all the same is among the pixels, and is not all of them.
         assert 0 < no_ring[safe].mean() < 0.5
         safe = safe & ~no_ring
     np.testing.assert_array_equal(ours.mask_safe.data, safe)

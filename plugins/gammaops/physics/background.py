@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -37,6 +37,10 @@ __all__ = ["Background"]
 ON_OFF = frozenset({"reflected", "wobble", "phase", "ring", "adaptive-ring"})
 MAP_MAKERS = {"ring": RingBackgroundMaker, "adaptive-ring": AdaptiveRingBackgroundMaker, "fov": FoVBackgroundMaker}
 REGION_BINS = "0.01 deg"
+# Of the largest OFF acceptance: less is what convolution leaves of nothing.
+ROUNDING = 1e-9
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class Background:
     def on_off(self) -> bool:
         """Whether it gives datasets with OFF counts."""
         return self.method in ON_OFF
+
+    @property
+    def excludes(self) -> bool:
+        """Whether the method can leave something out."""
+        return self.method not in (None, "phase")
 
     def check(self) -> None:
         """Make a maker and read the exclusion, so that no observation is blamed where they are wrong."""
@@ -121,9 +130,8 @@ class Background:
     def _by_map(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         had_any = dataset.mask_safe.data.any()
         made = self.maker(self.exclusion.on(dataset.counts.geom.to_image())).run(dataset, observation)
-        if self.method == "adaptive-ring":
-            # gammapy leaves NaN where no ring is large enough, and calls it safe.
-            made.mask_safe.data &= np.isfinite(made.acceptance_off.data)
+        if self.on_off:
+            _mask_pixels_without_ring(made)
         if had_any and not made.mask_safe.data.any():
             reason = f"the background cannot be estimated by {self.method}: too little is left outside the exclusion"
             raise DataError("no-background", reason)
@@ -153,7 +161,19 @@ class Background:
         made.counts = maker.make_counts(dataset, observation)
         return made
 
-    @cached_property
-    def excludes(self) -> bool:
-        """Whether the method can leave something out."""
-        return self.method not in (None, "phase")
+
+def _mask_pixels_without_ring(dataset: MapDatasetOnOff) -> None:
+    """Call pixels unsafe whose ring is excluded whole.
+
+    gammapy does so where the OFF acceptance is 0, but convolution leaves something like 1e-16 there, which makes any
+    count highly significant; and an adaptive ring leaves NaN where none is large enough.
+    """
+    acceptance = dataset.acceptance_off.data
+    lacking = ~(acceptance > ROUNDING * np.nanmax(acceptance, initial=0.0))
+    lost = lacking & dataset.mask_safe.data
+    if lost.any():
+        share = 100 * lost.sum() / dataset.mask_safe.data.sum()
+        log.warning(
+            "%s: %.1f %% of the pixels have no ring outside the exclusion and are left out", dataset.name, share
+        )
+    dataset.mask_safe.data &= ~lacking

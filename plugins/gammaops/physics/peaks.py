@@ -15,9 +15,10 @@ __all__ = ["peak_of"]
 def peak_of(maps: FluxMaps) -> dict[str, Any]:
     """The highest significance of the first energy bin and where it is, as metrics; None without any."""
     significance = maps.sqrt_ts.data[0]
-    if not np.isfinite(significance).any():
+    known = np.isfinite(significance)
+    if not known.any():
         return {"sqrt_ts_max": None}
-    y, x = np.unravel_index(np.nanargmax(significance), significance.shape)
+    y, x = np.unravel_index(np.argmax(np.where(known, significance, -np.inf)), significance.shape)
     position = maps.geom.to_image().pix_to_coord((x, y))
     lon, lat = (float(coordinate.to_value("deg").item()) for coordinate in position)
     return {"sqrt_ts_max": float(significance[y, x]), "lon_max_deg": lon, "lat_max_deg": lat}

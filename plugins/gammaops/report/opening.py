@@ -37,6 +37,12 @@ from gammapy.estimators import FluxMaps
 
 maps = FluxMaps.read({path})
 maps.sqrt_ts.plot(add_cbar=True)""",
+        "mask": """\
+from gammapy.maps import Map
+
+mask = Map.read({path})
+mask.data = mask.data.astype(bool)  # false: excluded
+mask.plot()""",
         "fit": """\
 from gammapy.modeling.models import Models
 

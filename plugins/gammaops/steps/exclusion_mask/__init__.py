@@ -1,0 +1,1 @@
+"""Exclusion mask: where a map shows sources, so that no background is estimated from there."""
