@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "confidence",
+    "decades",
     "draw_counts_spectrum",
     "draw_cumulative_significance",
     "draw_energy_ranges",
@@ -112,7 +113,7 @@ def draw_spectrum(axes: Axes, points: FluxPoints, model: SpectralModel | None = 
     if model is not None:
         _draw_model(axes, model, u.Quantity([(energy - low).min(), (energy + high).max()], "TeV"))
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel=r"$E^2\,dN/dE$ [TeV cm$^{-2}$ s$^{-1}$]")
-    _plain_decades(axes)
+    decades(axes)
     axes.legend(loc="lower left")
 
 
@@ -150,7 +151,7 @@ def _has_covariance(model: SpectralModel) -> bool:
     return free == 1 or (free > 1 and bool(np.any(covariance - np.diag(np.diag(covariance)))))
 
 
-def _plain_decades(axes: Axes) -> None:
+def decades(axes: Axes) -> None:
     """Energies as 0.5, 1, 10 rather than as powers of ten."""
     axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(mpl.ticker.LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
@@ -213,7 +214,7 @@ def draw_counts_spectrum(
     error = np.sqrt(counts) / decades
     axes.errorbar(centre, counts / decades, yerr=error, fmt="o", markersize=4, color=BLUE, label="Measured")
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel="Counts per decade of energy")
-    _plain_decades(axes)
+    decades(axes)
     axes.legend()
 
 
@@ -225,7 +226,7 @@ def draw_residuals(axes: Axes, edges_tev: np.ndarray, counts: np.ndarray, predic
     axes.axhline(0, color=GREY, linewidth=1)
     axes.errorbar(np.sqrt(edges_tev[1:] * edges_tev[:-1]), pull, yerr=1, fmt="o", markersize=4, color=BLUE)
     axes.set(xscale="log", xlabel="Energy [TeV]", ylabel="(measured - predicted) / √predicted")
-    _plain_decades(axes)
+    decades(axes)
 
 
 def draw_cumulative_significance(axes: Axes, livetime_h: ArrayLike, sqrt_ts: ArrayLike) -> None:

@@ -6,19 +6,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from gammaops.physics.figures import TALL, encode
+from gammaops.physics.notation import measured, plain, unit_text
 from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
-from gammaops.steps.base import Figure, Section
+from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from astropy.coordinates import SkyCoord
+    from astropy import table
     from gammapy.estimators import FluxMaps
     from gammapy.maps import WcsNDMap
 
-__all__ = ["map_section", "ts_map_section"]
+__all__ = ["map_section", "sources_section", "ts_map_section"]
 
 SIGNIFICANT = 5.0
 _SIGNIFICANCE = "Significance: white is no signal, the black line is 5 σ; a bad background is patchy."
@@ -73,3 +75,31 @@ def _peaks_in_words(image: WcsNDMap, found: Sequence[tuple[float, SkyCoord]]) ->
         return f"Nothing above {SIGNIFICANT:g} σ; the highest is {np.nanmax(image.data):.1f} σ."
     words = [f"{value:.1f} σ at RA {place.ra.deg:.2f}°, Dec {place.dec.deg:+.2f}°" for value, place in found]
     return f"{'; '.join(words)} (J2000)."
+
+
+def sources_section(sources: table.Table, maps: FluxMaps | None = None) -> Section:
+    """Detected sources, with their names in the map that they were found in."""
+    several = "s" if len(sources) != 1 else ""
+    headline = f"{len(sources)} source{several}"
+    if len(sources):
+        headline += f"; the most significant is {sources['source_name'][0]}, {sources['sqrt_ts'][0]:.1f} σ"
+    figures = []
+    if maps is not None:
+        positions = SkyCoord(sources["ra"], sources["dec"], unit="deg") if len(sources) else []
+        marks = dict(zip(sources["source_name"], positions, strict=True))
+        for energies, image in planes(maps.sqrt_ts):
+            draw = partial(draw_sky_map, image=image, quantity="sqrt_ts", marks=marks)
+            figures.append(Figure(f"Significance with the sources. {energies}.", encode(draw, TALL, image.geom.wcs)))
+    header = ("Source", "RA [°]", "Dec [°]", "Significance [σ]", f"Flux [{unit_text('cm-2 s-1')}]", "Energy [TeV]")
+    rows = [
+        (
+            str(row["source_name"]),
+            f"{row['ra']:.3f}",
+            f"{row['dec']:+.3f}",
+            f"{row['sqrt_ts']:.1f}",
+            measured(row["flux"], row["flux_err"]),
+            f"{plain(row['e_min'])} to {plain(row['e_max'])}",
+        )
+        for row in sources
+    ]
+    return Section("Sources", figures, (Table(header, rows),) if rows else (), (f"{headline}.",))

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from gammaops.schema.fragments import Rules, choice, choices, flag, integer, number, phases, quantity, text
 
-__all__ = ["BACKGROUND", "EXCESS_MAP", "FLUX_POINTS", "LIGHT_CURVE", "SAFE_MASK", "SAFE_MASK_METHODS", "TS_MAP"]
+__all__ = [
+    "BACKGROUND",
+    "EXCESS_MAP",
+    "FLUX_POINTS",
+    "FLUX_PROFILE",
+    "LIGHT_CURVE",
+    "SAFE_MASK",
+    "SAFE_MASK_METHODS",
+    "SENSITIVITY",
+    "TS_MAP",
+]
 
 SAFE_MASK_METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
@@ -115,4 +125,14 @@ TS_MAP: dict[str, Rules] = {
     "selection_optional": choices(("errn-errp", "ul", "sensitivity"), "Further maps"),
     "sum_over_energy_groups": flag("Sum each energy group to one bin before the fit", default=True),
     "max_niter": integer("Largest number of iterations per pixel", 100, low=1),
+}
+
+SENSITIVITY: dict[str, Rules] = {
+    "n_sigma": number("Least significance of a detection", 5.0, low=0),
+    "gamma_min": number("Least excess counts of a detection", 10.0, low=0),
+    "bkg_syst_fraction": number("Least excess of a detection as a fraction of the background", 0.05, low=0),
+}
+
+FLUX_PROFILE: dict[str, Rules] = {
+    name: rules for name, rules in FLUX_POINTS.items() if name not in ("reoptimize", "allow_multiple_telescopes")
 }

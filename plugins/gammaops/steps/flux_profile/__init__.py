@@ -1,0 +1,1 @@
+"""Flux along a line or around a position."""
