@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ROOT / "plugins" / "gammaops" / "steps"
 FOLDERS = sorted(path for path in STEPS.iterdir() if path.is_dir() and path.name != "__pycache__")
-DESIGNED = {"data-reduction", "stack", "fit", "flux-points", "light-curve", "excess-map", "ts-map", "report"}
+DESIGNED = {
+    "data-reduction",
+    "stack",
+    "fit",
+    "flux-points",
+    "light-curve",
+    "excess-map",
+    "ts-map",
+    "source-detection",
+    "sensitivity",
+    "flux-profile",
+    "report",
+}
 
 
 def _functions(path: Path) -> set[str]:

@@ -8,7 +8,13 @@ from typing import Any
 import astropy.units as u
 import pytest
 from gammapy.analysis.config import AnalysisConfig as GammapyConfig
-from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator, LightCurveEstimator, TSMapEstimator
+from gammapy.estimators import (
+    ExcessMapEstimator,
+    FluxPointsEstimator,
+    LightCurveEstimator,
+    SensitivityEstimator,
+    TSMapEstimator,
+)
 from gammapy.estimators.flux import FluxEstimator
 from gammapy.makers import (
     AdaptiveRingBackgroundMaker,
@@ -39,6 +45,8 @@ CASES = [
     (arguments.FLUX_POINTS, [FluxPointsEstimator, FluxEstimator], set()),
     (arguments.LIGHT_CURVE, [LightCurveEstimator, FluxPointsEstimator, FluxEstimator], {"time_intervals"}),
     (arguments.EXCESS_MAP, [ExcessMapEstimator], {"correlation_radius", "spectral_model"}),
+    (arguments.SENSITIVITY, [SensitivityEstimator], {"spectral_model"}),
+    (arguments.FLUX_PROFILE, [FluxPointsEstimator, FluxEstimator], {"reoptimize", "allow_multiple_telescopes"}),
     # A downsampled map could not be joined from tiles.
     (arguments.TS_MAP, [TSMapEstimator], {"kernel_model", "kernel_width", "downsampling_factor"}),
 ]
