@@ -123,12 +123,12 @@ steps:
 @pytest.mark.parametrize(
     ("profile", "message"),
     [
-        ("{}", r"flux_profile: no region given; expected boxes or annuli, one of them"),
+        ("{}", r"flux_profile: none of boxes, annuli given; expected one of boxes, annuli"),
         (
             "{boxes: {start_pos: {frame: icrs, lon: 1 deg, lat: 1 deg}, end_pos: {frame: icrs, lon: 2 deg, lat: 1 deg},"
             " height: 0.1 deg, nbin: 3}, annuli: {center: {frame: icrs, lon: 1 deg, lat: 1 deg}, radius_max: 1 deg,"
             " nbin: 3}}",
-            r"flux_profile\.annuli: boxes and annuli given; expected boxes or annuli, one of them",
+            r"flux_profile\.annuli: boxes, annuli given together; expected one of boxes, annuli",
         ),
         ("{annuli: {radius_max: 1 deg, nbin: 3}}", r"flux_profile\.annuli: center\.lon not given"),
         (

@@ -15,6 +15,7 @@ __all__ = [
     "Relation",
     "at_most_one",
     "covers",
+    "exactly_one",
     "increasing",
     "near",
     "needs",
@@ -148,6 +149,19 @@ def at_most_one(*keys: str) -> Relation:
         given = [key for key in keys if value_at(block, key) is not None]
         if len(given) > 1:
             yield Finding((given[-1],), f"given together with {_names(given[:-1])}", f"only one of {_names(keys)}")
+
+    return check
+
+
+def exactly_one(*keys: str) -> Relation:
+    """One of `keys` is given, and no other; messages name the blocks in which they stand."""
+    names = [key.split(".")[0] for key in keys]
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        given = [name for name, key in zip(names, keys, strict=True) if value_at(block, key) is not None]
+        if len(given) != 1:
+            what = f"{_names(given)} given together" if given else f"none of {_names(names)} given"
+            yield Finding((given[-1],) if given else (), what, f"one of {_names(names)}")
 
     return check
 

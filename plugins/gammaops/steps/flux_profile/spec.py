@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from gammaops.schema import (
-    Finding,
     block,
     energy_axis,
+    exactly_one,
     increasing,
     integer,
     number,
     quantity,
     sky_position,
     together,
-    value_at,
 )
 from gammaops.schema.arguments import FLUX_PROFILE
 from gammaops.steps.base import Fan, Output, Port, StepSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-_SHAPES = ("boxes", "annuli")
-
-
-def _one_shape(profile: Mapping[str, Any]) -> Iterator[Finding]:
-    """Either boxes or annuli."""
-    given = [name for name in _SHAPES if value_at(profile, f"{name}.nbin") is not None]
-    if len(given) != 1:
-        yield Finding(tuple(given[1:]), f"{' and '.join(given) or 'no region'} given", "boxes or annuli, one of them")
-
 
 _BOXES = {
     "start_pos": sky_position("Where the line of boxes begins"),
@@ -60,7 +44,7 @@ SPEC = StepSpec(
     tag="flux-profile",
     doc="Estimates the flux in boxes along a line, or in annuli around a position.",
     version=1,
-    schema={"flux_profile": block("Which profile is made", _FLUX_PROFILE, [_one_shape])},
+    schema={"flux_profile": block("Which profile is made", _FLUX_PROFILE, [exactly_one("boxes.nbin", "annuli.nbin")])},
     reads=("flux_profile",),
     consumes={"datasets": Port(("datasets",), "Map datasets, all of them jointly", max=None)},
     produces={"flux_profile": Output("flux_profile", ".fits", "Flux by region, with its reference model and regions")},
