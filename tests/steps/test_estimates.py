@@ -15,7 +15,7 @@ from gammapy.estimators import ExcessMapEstimator, FluxPoints, FluxPointsEstimat
 from gammapy.modeling import Fit
 from gammapy.modeling.models import Models
 
-from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound
+from gammaops.errors import AlgorithmError, NoWorkFound
 from gammaops.physics.datasets_io import read_dataset, read_datasets
 from gammaops.physics.flux_io import read_flux_maps, read_flux_points
 from gammaops.physics.models_io import read_fitted_models, read_models
@@ -129,21 +129,6 @@ def test_fit_of_nothing_is_no_work(driver, spectra, models_file, tmp_path):
     config = driver.blocks("fit", general={"models_file": str(models_file)})
     with pytest.raises(NoWorkFound, match="no observation left a dataset"):
         driver.run_one("fit", config, tmp_path, {"datasets": (replace(spectra, members=()),)})
-
-
-@pytest.mark.parametrize(
-    ("addition", "key"),
-    [
-        ("covariance: crab.dat\n", "covariance"),
-        ("  spatial: {type: TemplateSpatialModel, filename: map.fits}\n", r"components\[0\]\.spatial\.filename"),
-        ("- {type: TemplateNPredModel, filename: npred.fits}\n", r"components\[1\]\.filename"),
-    ],
-)
-def test_models_that_lie_in_further_files_are_refused(models_file, tmp_path, addition, key):
-    path = tmp_path / "models.yaml"
-    path.write_text(models_file.read_text() + addition)
-    with pytest.raises(ConfigError, match=rf"models\.yaml: {key}: names another file"):
-        read_models(path)
 
 
 def test_fit_product_is_a_models_file_for_the_next_fit(fit_product):

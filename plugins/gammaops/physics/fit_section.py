@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gammapy.modeling.models import SkyModel
 
 from gammaops.physics.counts_by_energy import merged
+from gammaops.physics.field_units import in_field_units
 from gammaops.physics.figures import draw_counts_spectrum, draw_residuals, encode
 from gammaops.physics.notation import measured, plain, unit_text
 from gammaops.steps.base import Figure, Section, Table
@@ -18,6 +19,7 @@ from gammaops.steps.base import Figure, Section, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gammapy.modeling import Parameter
     from gammapy.modeling.models import Models
 
 __all__ = ["fit_section", "low_off_warning"]
@@ -82,7 +84,7 @@ def _fit_headline(models: Models) -> str:
         spectral = getattr(model, "spectral_model", None)
         if isinstance(model, SkyModel) and spectral is not None:
             free = [one for one in spectral.parameters if not one.frozen]
-            words = [f"{one.name} {measured(one.value, one.error)} {unit_text(one.unit)}".strip() for one in free]
+            words = [" ".join(filter(None, (one.name, *_told(one)))) for one in free]
             return f"{model.name}: {', '.join(words) or 'no free spectral parameter'}."
     return "No source among the models."
 
@@ -91,8 +93,14 @@ def _parameter_rows(model: Any) -> Iterator[tuple[str, ...]]:
     for parameter in model.parameters:
         if parameter.frozen and not isinstance(model, SkyModel):
             continue
-        value = plain(parameter.value, 4) if parameter.frozen else measured(parameter.value, parameter.error)
-        yield f"{model.name}: {parameter.name}", value, unit_text(parameter.unit), "fixed" if parameter.frozen else ""
+        yield f"{model.name}: {parameter.name}", *_told(parameter), "fixed" if parameter.frozen else ""
+
+
+def _told(parameter: Parameter) -> tuple[str, str]:
+    """Value with error, and the unit, as the field writes them."""
+    told = in_field_units({"value": parameter.value, "error": parameter.error, "unit": str(parameter.unit)})
+    value = plain(told["value"], 4) if parameter.frozen else measured(told["value"], told["error"])
+    return value, unit_text(told["unit"])
 
 
 def _fit_figures(found: Mapping[str, Any] | None) -> Iterator[Figure]:

@@ -97,7 +97,7 @@ def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
     """These datasets with the fitted models, stacked as they were for the fit."""
     datasets = read_datasets(products)
     groups = read_groups(fit.path)  # type: ignore[arg-type]
-    models = read_fitted_models(fit.path)  # type: ignore[arg-type]
+    models = read_fitted_models(fit.path, fit.files)  # type: ignore[arg-type]
     datasets = stack_groups(datasets, groups)
     rename_datasets(models, groups)
     datasets.models = models

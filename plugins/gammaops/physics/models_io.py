@@ -8,16 +8,18 @@ first, which a product of one immutable file cannot; read alone it has the error
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 
-from gammaops.errors import AlgorithmError, ConfigError, Problem
+from gammaops.errors import AlgorithmError
+from gammaops.physics.field_units import in_field_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gammapy.datasets import Datasets
@@ -27,55 +29,82 @@ __all__ = [
     "attach",
     "fit_document",
     "read_fitted_models",
+    "read_fitted_spectra",
     "read_groups",
     "read_models",
     "source_of",
     "write_fit",
 ]
 
+FILENAME = "filename"
+OPTIONAL_PARTS = ("spatial", "temporal")
 
-def read_models(path: Path) -> Models:
+
+def read_models(path: Path, files: Mapping[str, Path] | None = None) -> Models:
     """The models of the user's file, which is never written to.
+
+    A covariance that it names is left out: it is the start of a fit.
+
+    Parameters
+    ----------
+    path : Path
+    files : mapping, optional
+        Where the files lie that it names (template maps, tables of absorption), by their names in there.
 
     Raises
     ------
-    ConfigError
-        If it names further files: they are not among what the product's key is made of.
     AlgorithmError
-        If gammapy cannot make models of it.
+        If gammapy cannot make models of it, or there is none.
     """
-    text = path.read_text(encoding="utf-8")
     try:
-        document = yaml.safe_load(text)
-        keys = [*_file_keys(document["components"], "components")]
-        keys += ["covariance"] if document.get("covariance") is not None else []
-        models = None if keys else Models.from_yaml(text)
-    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        models = Models.from_dict({"components": _with_paths(document["components"], files or {})})
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, yaml.YAMLError) as error:
         raise AlgorithmError(f"{path.name} is not a models file of gammapy: {error!r}") from error
-    if models is None:
-        message = "names another file, which would enter neither the product's key nor the check of places"
-        raise ConfigError([Problem(path.name, 0, 0, key, message, "models without files") for key in keys])
+    if len(models) == 0:
+        raise AlgorithmError(f"{path.name} holds no model; add one to its components")
     return models
 
 
-def _file_keys(value: Any, place: str) -> Iterator[str]:
-    """Dotted paths of the keys that name files."""
+def _with_paths(value: Any, files: Mapping[str, Path]) -> Any:
+    """The same with the files that it names where they are."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "filename" and item is not None:
-                yield f"{place}.{key}"
-            yield from _file_keys(item, f"{place}.{key}")
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _file_keys(item, f"{place}[{number}]")
+        return {key: _path(item, files) if key == FILENAME else _with_paths(item, files) for key, item in value.items()}
+    return [_with_paths(item, files) for item in value] if isinstance(value, list) else value
+
+
+def _path(name: str | None, files: Mapping[str, Path]) -> str | None:
+    if name is not None and name not in files:
+        raise AlgorithmError(f"the models name the file {name}, which was not handed to this step")
+    return None if name is None else str(files[name])
+
+
+def _without_paths(value: Any, names: Mapping[str, str]) -> Any:
+    """The same with files as the user named them."""
+    if isinstance(value, dict):
+        return {
+            key: names.get(str(item), item) if key == FILENAME else _without_paths(item, names)
+            for key, item in value.items()
+        }
+    return [_without_paths(item, names) for item in value] if isinstance(value, list) else value
 
 
 def attach(models: Models, datasets: Datasets) -> Models:
     """Set the models on the datasets, with a background model for each map dataset that has none.
 
     As `gammapy.workflow` does; ON/OFF datasets and spectra need none.
+
+    Raises
+    ------
+    AlgorithmError
+        If a model names datasets of which none is there.
     """
-    taken = set(models.background_models) if hasattr(models, "background_models") else set()
+    for model in models:
+        asked = model.datasets_names or []
+        if asked and not set(asked) & set(datasets.names):
+            there = ", ".join(datasets.names)
+            raise AlgorithmError(f"{model.name} is for {', '.join(asked)}, not for any dataset of this fit: {there}")
+    taken = {name for model in models if isinstance(model, FoVBackgroundModel) for name in model.datasets_names}
     for dataset in datasets:
         if dataset.tag == "MapDataset" and dataset.background is not None and dataset.name not in taken:
             models.append(FoVBackgroundModel(dataset_name=dataset.name))
@@ -99,7 +128,12 @@ def source_of(models: Models, name: str | None) -> str:
     return name
 
 
-def fit_document(models: Models, result: FitResult, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def fit_document(
+    models: Models,
+    result: FitResult,
+    groups: Mapping[str, Sequence[str]],
+    files: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
     """What a fit product holds, as JSON types.
 
     Parameters
@@ -110,13 +144,17 @@ def fit_document(models: Models, result: FitResult, groups: Mapping[str, Sequenc
     groups : mapping
         Which datasets were stacked for the fit. The document's models name their members, not the stacks, so that they
         can be set on the datasets from before.
+    files : mapping, optional
+        As in `read_models`; the document names them as the user did.
     """
-    covariance = models.covariance
+    names = {str(path): name for name, path in (files or {}).items()}
+    components = _without_paths(_plain(models.to_dict(full_output=True)["components"]), names)
     labels = models.parameters_unique_names
     parameters = [
         _plain({**parameter.to_dict(), "name": label})
         for label, parameter in zip(labels, models.parameters, strict=True)
     ]
+    _name_links([components, parameters], {})
     fit = {
         "success": bool(result.success),
         "message": str(result.message),
@@ -125,10 +163,9 @@ def fit_document(models: Models, result: FitResult, groups: Mapping[str, Sequenc
         "nfev": int(result.nfev),
         "total_stat": float(result.total_stat),
         "groups": {name: list(members) for name, members in groups.items()},
-        "parameters": [_without_settings(parameter) for parameter in parameters],
-        "covariance": {"parameters": list(labels), "matrix": np.asarray(covariance.data, dtype=float).tolist()},
+        "parameters": [in_field_units(_without_settings(parameter)) for parameter in parameters],
+        "covariance": {"parameters": list(labels), "matrix": _covariance(models).tolist()},
     }
-    components = _plain(models.to_dict(full_output=True)["components"])
     for component in components:
         if component["type"] != FoVBackgroundModel.tag[0] and component.get("datasets_names"):
             component["datasets_names"] = [
@@ -137,17 +174,80 @@ def fit_document(models: Models, result: FitResult, groups: Mapping[str, Sequenc
     return {"components": components, "fit": fit}
 
 
+def _covariance(models: Models) -> np.ndarray:
+    """The covariance of all parameters; gammapy leaves linked ones out but for the first of each."""
+    parameters = list(models.parameters)
+    first = [parameters.index(parameter) for parameter in parameters]
+    return np.asarray(models.covariance.data, dtype=float)[np.ix_(first, first)]
+
+
+def _name_links(value: Any, known: dict[str, str]) -> None:
+    """Number the labels of linked parameters, in place: gammapy makes them up anew each time."""
+    if isinstance(value, dict):
+        if value.get("link") is not None:
+            value["link"] = known.setdefault(value["link"], f"{value['name']}@{len(known) + 1}")
+        for item in value.values():
+            _name_links(item, known)
+    elif isinstance(value, list):
+        for item in value:
+            _name_links(item, known)
+
+
 def write_fit(document: Mapping[str, Any], path: Path) -> None:
     """Write a fit product; the same document gives the same bytes."""
     path.write_text(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
 
 
-def read_fitted_models(path: Path) -> Models:
-    """Models of a fit product with their covariance."""
+def read_fitted_models(path: Path, files: Mapping[str, Path] | None = None) -> Models:
+    """Models of a fit product with their covariance.
+
+    Parameters
+    ----------
+    path : Path
+    files : mapping, optional
+        Where the files lie that it names: `gammaops.products.Product.files`.
+
+    Raises
+    ------
+    AlgorithmError
+        If it names a file that is not among them.
+    """
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    models = Models.from_dict({"components": document["components"]})
+    models = Models.from_dict({"components": _with_paths(document["components"], files or {})})
     models.covariance = np.array(document["fit"]["covariance"]["matrix"], dtype=float)
     return models
+
+
+def read_fitted_spectra(path: Path) -> Models:
+    """The same without what lies in other files: enough to show parameters and spectra, whatever became of those."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    models = Models.from_dict({"components": list(filter(_readable, map(_without_files, document["components"])))})
+    covariance = document["fit"]["covariance"]
+    kept = [covariance["parameters"].index(name) for name in models.parameters_unique_names]
+    models.covariance = np.array(covariance["matrix"], dtype=float)[np.ix_(kept, kept)]
+    return models
+
+
+def _without_files(component: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without morphology and time that lie in other files."""
+    return {key: part for key, part in component.items() if not (key in OPTIONAL_PARTS and _names_file(part))}
+
+
+def _readable(component: Mapping[str, Any]) -> bool:
+    """Whether gammapy can make a model of it by itself; the units of a diffuse template are in its file."""
+    if _names_file(component):
+        return False
+    try:
+        Models.from_dict({"components": [deepcopy(component)]})
+    except ValueError:
+        return False
+    return True
+
+
+def _names_file(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.get(FILENAME) is not None or any(_names_file(item) for item in value.values())
+    return isinstance(value, list) and any(_names_file(item) for item in value)
 
 
 def read_groups(path: Path) -> dict[str, list[str]]:

@@ -36,6 +36,8 @@ class Product:
         For an index, the products that it names, in its order.
     row : mapping
         For a member of an index, its row in there (``name``, ``obs_ids``, ``livetime_s``, ``gti``, …).
+    files : mapping
+        Files outside the store that the payload names, by their names in there; given to steps that read it.
     """
 
     uri: str
@@ -48,6 +50,7 @@ class Product:
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[Product, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gammaops.config import AnalysisConfig, parse_config, project_root
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
+from gammaops.runner.models_check import model_problems
 from gammaops.steps.base import OBS_ID_MAX, REUSE, Scope
 
 if TYPE_CHECKING:
@@ -166,12 +167,14 @@ def begin(
 
 def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, ...]) -> None:
     """Refuse a request that cannot be meant, before anything of it is written."""
-    names = [step.name for step in make_plan(config).steps]
+    plan = make_plan(config)
+    names = [step.name for step in plan.steps]
     known = f"one of: {', '.join(names)}"
     problems = [_problem("steps", f"no step {name!r}", known) for name in steps if name not in names]
     if reuse not in REUSE:
         problems.append(_problem("reuse", f"{reuse!r} is no way to reuse", f"one of: {', '.join(REUSE)}"))
     problems += _scope_problems(scope)
+    problems += model_problems(config, plan)
     if problems:
         raise ConfigError(problems)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.config import resolve_data_path
 from gammaops.errors import NoWorkFound
 from gammaops.products import file_sha256, science_versions
+from gammaops.runner.named_files import MODELS_KEY, named_by, named_key, with_named_files
 from gammaops.steps import load_science
 
 if TYPE_CHECKING:
@@ -159,12 +160,14 @@ def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -
         strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.rule == STRICT and paths else ""
         raise NoWorkFound(f"it reads {role} of {names}, which had none to give{strict}")
     wanted = [source.output for source in sources] if len(paths) == len(sources) else [""] * len(paths)
-    return tuple(_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True))
+    opened = [_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True)]
+    return tuple(with_named_files(product) for product in opened)
 
 
 def _open_external(run: Run, step: PlannedStep, role: str) -> tuple[Product, ...]:
     """The products that the config names by their paths."""
-    products = tuple(run.store.open(run.store.complete(path)) for path in step.external.get(role, ()))
+    opened = [run.store.open(run.store.complete(path)) for path in step.external.get(role, ())]
+    products = tuple(with_named_files(product) for product in opened)
     for product in products:
         if product.status != "ok":
             raise NoWorkFound(f"its input {product.uri} is {product.status}: {product.sidecar['reason']}")
@@ -190,6 +193,10 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
         _put(blocks, dotted, str(path))
         if dotted in step.spec.files:
             files[dotted] = file_sha256(path)
+        if dotted == MODELS_KEY:
+            named = named_by(path)
+            blocks["general"]["named_files"] = {text: str(found) for text, found in named.items()}
+            files |= {named_key(text): file_sha256(found) for text, found in named.items()}
     return blocks, files
 
 

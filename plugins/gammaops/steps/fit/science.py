@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.counts_by_energy import counts_by_energy
+from gammaops.physics.fit_gates import GATES, failed_gates
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.fitting import arrange, optimise, optimiser
-from gammaops.physics.models_io import fit_document, read_fitted_models, read_models, write_fit
+from gammaops.physics.models_io import fit_document, read_fitted_spectra, read_models, write_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gammapy.datasets import Datasets
-    from gammapy.modeling import Fit, FitResult
-    from gammapy.modeling.models import Models
+    from gammapy.modeling import Fit
 
     from gammaops.products.base import Product
     from gammaops.steps.base import Section
@@ -34,54 +33,45 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The fit, the block ``fit`` that it was made from, and where the models are."""
+    """The fit, the block ``fit`` that it was made from, where the models are, and the files that they name."""
 
     fit: Fit
     settings: Mapping[str, Any]
     models_file: Path | None
+    files: Mapping[str, Path]
 
 
 def prepare(config: Mapping[str, Any]) -> Prepared:
     """The optimiser for this config."""
     block = config["fit"]
     models_file = config["general"]["models_file"]
-    return Prepared(optimiser(block), block, Path(models_file) if models_file else None)
+    files = {name: Path(path) for name, path in config["general"].get("named_files", {}).items()}
+    return Prepared(optimiser(block), block, Path(models_file) if models_file else None, files)
 
 
 def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]) -> dict[str, Any]:
     """Fit; an unsuccessful fit leaves no product, so that nothing is derived from it."""
     if prepared.models_file is None:
         raise AlgorithmError("general.models_file names no models to fit")
-    models = read_models(prepared.models_file)
+    models = read_models(prepared.models_file, prepared.files)
     arranged = arrange(inputs["datasets"], models, prepared.settings)
     result = optimise(prepared.fit, arranged.datasets)
-    document = fit_document(models, result, arranged.groups)
+    document = fit_document(models, result, arranged.groups, prepared.files)
     document["fit"] |= {
         "settings": dict(prepared.settings),
         "off_counts": arranged.off_counts,
         "counts": counts_by_energy(arranged.datasets),
     }
-    metrics = _metrics(document["fit"], arranged.datasets)
-    _check(result, models, metrics)
+    failed = failed_gates(arranged.datasets, result)
+    metrics = _metrics(document["fit"], arranged.datasets, failed)
+    if failed:
+        raise AlgorithmError("; ".join(failed.values()), metrics)
     write_fit(document, out["fit"])
     log.info("fit of %s datasets: total stat %.3f", len(arranged.datasets), metrics["total_stat"])
     return metrics
 
 
-def _check(result: FitResult, models: Models, metrics: Mapping[str, Any]) -> None:
-    """A result is used only if the minimum was found and every free parameter has an error."""
-    if not result.success:
-        raise AlgorithmError(f"the fit did not converge: {result.message}", metrics)
-    free = models.parameters.free_parameters
-    if not np.isfinite(free.value).all() or (result.covariance_result and not (_errors(free) > 0).all()):
-        raise AlgorithmError("the fit converged but a free parameter has no error; fix it or start elsewhere", metrics)
-
-
-def _errors(parameters: Any) -> np.ndarray:
-    return np.nan_to_num(np.array([parameter.error for parameter in parameters], dtype=float))
-
-
-def _metrics(fit: Mapping[str, Any], datasets: Datasets) -> dict[str, Any]:
+def _metrics(fit: Mapping[str, Any], datasets: Datasets, failed: Mapping[str, str]) -> dict[str, Any]:
     """Headline numbers, with each parameter as `value`, `error` and `unit`."""
     parameters = {
         parameter["name"]: {name: parameter[name] for name in ("value", "error", "unit", "frozen")}
@@ -90,6 +80,7 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets) -> dict[str, Any]:
     counts = sum(int(dataset.counts.data[dataset.mask.data].sum()) for dataset in datasets if dataset.mask is not None)
     return {
         "success": fit["success"],
+        "gates": {gate: gate not in failed for gate in GATES},
         "message": fit["message"],
         "total_stat": fit["total_stat"],
         "nfev": fit["nfev"],
@@ -104,4 +95,4 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets) -> dict[str, Any]:
 def report(product: Product) -> Section:
     """Parameters, and counts against the best fit."""
     fit = yaml.safe_load(product.path.read_text(encoding="utf-8"))["fit"]  # type: ignore[union-attr]
-    return fit_section(read_fitted_models(product.path), fit)  # type: ignore[arg-type]
+    return fit_section(read_fitted_spectra(product.path), fit)  # type: ignore[arg-type]

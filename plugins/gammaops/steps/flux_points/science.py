@@ -18,7 +18,7 @@ from gammaops.physics.fitting import as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.lineage import inputs_of
-from gammaops.physics.models_io import read_fitted_models, source_of
+from gammaops.physics.models_io import read_fitted_spectra, source_of
 from gammaops.physics.sections import spectrum_section
 from gammaops.physics.unestimated import estimate, unestimated, unestimated_note
 
@@ -151,7 +151,7 @@ def report(product: Product) -> Section:
     points.meta["n_sigma_ul"] = product.sidecar["config"]["flux_points"]["parameters"].get("n_sigma_ul")
     model = points.reference_model
     for path in inputs_of(product, "fit"):
-        model = read_fitted_models(path)[product.metrics["source"]]
+        model = read_fitted_spectra(path)[product.metrics["source"]]
     section = spectrum_section(points, model.spectral_model)
     lost = unestimated_note(product.metrics.get("points_without_flux") or ())
     return replace(section, notes=(*section.notes, lost)) if lost else section

@@ -145,7 +145,7 @@ def run(
     members = [(name, member) for name, member in named_members(inputs["datasets"]) if name in wanted]
     datasets = Datasets([read_dataset(member.path, name) for name, member in members])  # type: ignore[arg-type]
     (fit,) = inputs["fit"]
-    models = read_fitted_models(fit.path)  # type: ignore[arg-type]
+    models = read_fitted_models(fit.path, fit.files)  # type: ignore[arg-type]
     datasets.models = models
     source = source_of(models, prepared.source)
     interval = Time([row["time_min_tt"], row["time_max_tt"]], scale="tt", format="isot")

@@ -107,7 +107,7 @@ def _models(prepared: Prepared, fits: Sequence[Product]) -> Models | None:
     AlgorithmError
         If one that shall stay in the map is not among them.
     """
-    models = Models([model for fit in fits for model in read_fitted_models(fit.path)])  # type: ignore[arg-type]
+    models = Models([model for fit in fits for model in read_fitted_models(fit.path, fit.files)])  # type: ignore[arg-type]
     unknown = [name for name in prepared.left_out if name not in models.names]
     if unknown:
         known = ", ".join(models.names) or "none; name a product of a fit in required_products"

@@ -1,0 +1,85 @@
+"""What can be said about an analysis' models before anything is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gammaops.config import resolve_data_path
+from gammaops.errors import ConfigError, Problem
+from gammaops.runner.named_files import MODELS_KEY
+from gammaops.schema.relations import near
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gammaops.config import AnalysisConfig
+    from gammaops.plan import Plan, PlannedStep
+
+__all__ = ["model_problems"]
+
+SOURCE = "source"
+SKY_MODEL = ("SkyModel", "sky-model")
+
+
+def model_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
+    """Models files without models, and steps that ask for a source that the models do not have.
+
+    A file that is not there is left to the step that needs it.
+    """
+    names = {step.name: found for step in plan.steps if (found := _sources(config, step)) is not None}
+    problems = [
+        _problem(
+            config, ("general", "models_file"), f"the models file of {step!r} is empty", "components: with a SkyModel"
+        )
+        for step, sources in names.items()
+        if not sources
+    ]
+    for step in plan.steps:
+        fits = [source.step for sources in step.inputs.values() for source in sources if source.step in names]
+        known = [name for fit in fits for name in names[fit]]
+        problems += [
+            _problem(
+                config, (block, SOURCE), f"the fit has no source {wanted!r}", f"one of: {', '.join(known)}",
+                near(wanted, known),
+            )
+            for block, wanted in _wanted(config, step)
+            if known and wanted not in known
+        ]  # fmt: skip
+    return list(dict.fromkeys(problems))
+
+
+def _sources(config: AnalysisConfig, step: PlannedStep) -> list[str] | None:
+    """Names of the sky models of a step's models file, none if it is empty; None if there is nothing to say."""
+    if MODELS_KEY not in step.spec.files:
+        return None
+    given = _blocks(config, step).get("general", {}).get("models_file")
+    try:
+        document = yaml.safe_load(resolve_data_path(given, MODELS_KEY).read_text(encoding="utf-8")) if given else None
+    except (ConfigError, OSError, yaml.YAMLError, UnicodeDecodeError):
+        return None
+    components = document.get("components") if isinstance(document, dict) else None
+    if not isinstance(components, list):
+        return None
+    found = [str(one.get("name")) for one in components if isinstance(one, dict) and one.get("type") in SKY_MODEL]
+    return found if found or not components else None
+
+
+def _wanted(config: AnalysisConfig, step: PlannedStep) -> Iterator[tuple[str, str]]:
+    blocks = _blocks(config, step)
+    for name in step.spec.schema:
+        source = blocks.get(name, {}).get(SOURCE)
+        if isinstance(source, str):
+            yield name, source
+
+
+def _blocks(config: AnalysisConfig, step: PlannedStep) -> dict[str, Any]:
+    return dict(config.blocks(next(given for given in config.steps if given.name == step.name)))
+
+
+def _problem(
+    config: AnalysisConfig, path: tuple[str, ...], message: str, expected: str, suggestion: str = ""
+) -> Problem:
+    line, column = config.position(*path)
+    return Problem(config.source, line, column, ".".join(path), message, expected, suggestion)

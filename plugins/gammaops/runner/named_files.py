@@ -1,0 +1,76 @@
+"""Files that a models file names in turn: template maps, tables of absorption or of a light curve.
+
+They are inputs like the models file itself: kept inside the allowed folders, and by their digests in the product's key.
+A fit product names them as its models file did; whoever reads it gets them only if they are still what was fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gammaops.config import resolve_data_path
+from gammaops.errors import ProductMissing
+from gammaops.products import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from gammaops.products import Product
+
+__all__ = ["MODELS_KEY", "named_by", "named_key", "with_named_files"]
+
+MODELS_KEY = "general.models_file"
+_NAMED = f"{MODELS_KEY}: "
+
+
+def named_key(text: str) -> str:
+    """What the digest of a file that a models file names stands under."""
+    return f"{_NAMED}{text}"
+
+
+def named_by(models_file: Path) -> dict[str, Path]:
+    """The files that a models file names, by their names in there; none where it is no YAML, which its reader says.
+
+    Raises
+    ------
+    ConfigError
+        If one is absent or outside the allowed folders.
+    """
+    try:
+        document = yaml.safe_load(models_file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    components = document.get("components") if isinstance(document, dict) else None
+    return {text: resolve_data_path(text, MODELS_KEY) for text in _filenames(components)}
+
+
+def _filenames(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "filename" and isinstance(item, str):
+                yield item
+            yield from _filenames(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _filenames(item)
+
+
+def with_named_files(product: Product) -> Product:
+    """The product with the files that it was made from and still names.
+
+    Raises
+    ------
+    ProductMissing
+        If one has changed.
+    """
+    files: Mapping[str, str] = product.sidecar.get("files", {})
+    named = {key.removeprefix(_NAMED): digest for key, digest in files.items() if key.startswith(_NAMED)}
+    paths = {text: resolve_data_path(text, MODELS_KEY) for text in named}
+    for text, path in paths.items():
+        if file_sha256(path) != named[text]:
+            raise ProductMissing(f"{text} is not what {product.uri} was made with; run that step again")
+    return replace(product, files=paths) if paths else product
