@@ -204,15 +204,15 @@ def draw_counts_spectrum(
     axes: Axes, edges_tev: np.ndarray, counts: np.ndarray, predicted: np.ndarray, background: np.ndarray
 ) -> None:
     """Measured counts against those that the best fit predicts, and the background in them, per decade of energy."""
-    decades = np.diff(np.log10(edges_tev))
+    widths = np.diff(np.log10(edges_tev))
     for values, label, style in (
         (predicted, "Predicted: source and background", {"color": ORANGE, "linewidth": 2}),
         (background, "Background", {"color": GREY, "linestyle": "--"}),
     ):
-        axes.stairs(values / decades, edges_tev, baseline=None, label=label, **style)
+        axes.stairs(values / widths, edges_tev, baseline=None, label=label, **style)
     centre = np.sqrt(edges_tev[1:] * edges_tev[:-1])
-    error = np.sqrt(counts) / decades
-    axes.errorbar(centre, counts / decades, yerr=error, fmt="o", markersize=4, color=BLUE, label="Measured")
+    error = np.sqrt(counts) / widths
+    axes.errorbar(centre, counts / widths, yerr=error, fmt="o", markersize=4, color=BLUE, label="Measured")
     axes.set(xscale="log", yscale="log", xlabel="Energy [TeV]", ylabel="Counts per decade of energy")
     decades(axes)
     axes.legend()
