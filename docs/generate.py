@@ -166,7 +166,8 @@ def _what(rule: Mapping[str, Any]) -> str:
     if isinstance(rule["type"], list):
         return SEVERAL.get(tuple(rule["type"]), " or ".join(rule["type"]))
     if "quantity" in rule:
-        return f"quantity, {rule['meta']['unit'] or 'no unit'}{_range(rule['quantity'])}"
+        several = " or quantities" if rule["type"] == "quantity_list" else ""
+        return f"quantity{several}, {rule['meta']['unit'] or 'no unit'}{_range(rule['quantity'])}"
     for mark, name in KINDS.items():
         if mark in rule:
             return name

@@ -42,7 +42,7 @@ def assert_same_estimates(points, expected):
 
 @pytest.mark.requirement("R11", "R19")
 def test_stack_step_is_stack_reduce(driver, spectra, tmp_path):
-    product = driver.run_one("stack", {}, tmp_path, {"datasets": (spectra,)})
+    product = driver.run_one("stack", driver.blocks("stack"), tmp_path, {"datasets": (spectra,)})
     (member,) = product.members
     stacked, expected = read_dataset(member.path), read_datasets((spectra,)).stack_reduce(name="stacked")
     assert (member.row["name"], member.row["obs_ids"]) == ("stacked", [1, 2])
@@ -54,7 +54,9 @@ def test_stack_step_is_stack_reduce(driver, spectra, tmp_path):
 def test_stack_step_makes_one_dataset_for_each_instrument(driver, spectra, tmp_path):
     rows = [{**member.row, "instrument": name} for member, name in zip(spectra.members, ("B", "A"), strict=True)]
     members = tuple(replace(member, row=row) for member, row in zip(spectra.members, rows, strict=True))
-    product = driver.run_one("stack", {}, tmp_path, {"datasets": (replace(spectra, members=members),)})
+    product = driver.run_one(
+        "stack", driver.blocks("stack"), tmp_path, {"datasets": (replace(spectra, members=members),)}
+    )
     assert [member.row["name"] for member in product.members] == ["stacked-A", "stacked-B"]
 
 
@@ -63,7 +65,7 @@ def test_maps_stacked_by_the_step_cover_what_the_observations_cover(driver, arch
     product, _, _ = driver.run_fan("data-reduction", config, tmp_path / "maps")
     config["datasets"]["stack"] = True
     whole, _, _ = driver.run_fan("data-reduction", config, tmp_path / "whole")
-    stacked = driver.run_one("stack", {}, tmp_path / "stack", {"datasets": (product,)})
+    stacked = driver.run_one("stack", driver.blocks("stack"), tmp_path / "stack", {"datasets": (product,)})
     ours, expected = read_dataset(stacked.members[0].path), read_dataset(whole.members[0].path)
     assert ours.counts.data.sum() == expected.counts.data.sum() > 0
     np.testing.assert_allclose(ours.background.data.sum(), expected.background.data.sum(), rtol=1e-6)

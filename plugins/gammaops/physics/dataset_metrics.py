@@ -9,10 +9,12 @@ from astropy.time import Time
 from gammapy.datasets import MapDatasetOnOff
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
 
-__all__ = ["dataset_metrics"]
+__all__ = ["dataset_metrics", "mean_pointing"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, 
         "name": dataset.name,
         "obs_id": int(observation.obs_id),
         "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
+        "longitude_deg": _finite(observation.events.table.meta.get("GEOLON", np.nan)),
         "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
         "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
         **_counts(dataset),
@@ -62,3 +65,15 @@ def _safe_energies(dataset: MapDataset) -> dict[str, float | None]:
 def _finite(value: Any) -> float | None:
     number = float(value)
     return number if np.isfinite(number) else None
+
+
+def mean_pointing(members: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Mean zenith angle by livetime, and the longitude of the site where all have the same; None where not known."""
+    zeniths = [member.get("zenith_deg") for member in members]
+    longitudes = {member.get("longitude_deg") for member in members}
+    known = None not in zeniths and sum(member["livetime_s"] for member in members) > 0
+    weights = [member["livetime_s"] for member in members]
+    return {
+        "zenith_deg": float(np.average(np.array(zeniths, dtype=float), weights=weights)) if known else None,
+        "longitude_deg": longitudes.pop() if len(longitudes) == 1 else None,
+    }

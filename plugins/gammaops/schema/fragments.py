@@ -27,6 +27,7 @@ __all__ = [
     "path_or_list",
     "phases",
     "quantity",
+    "quantity_list",
     "text",
     "texts",
     "time",
@@ -54,6 +55,12 @@ def quantity(
     """A number with a unit, normalised to `unit`; `above` (excluded), `low` and `high` are in that unit."""
     rule = {"unit": unit, "above": above, "low": low, "high": high}
     return _key("quantity", doc, default, {"quantity": rule}, unit=unit)
+
+
+def quantity_list(unit: str, doc: str, default: str | list[str] | None = None, *, above: float | None = None) -> Rules:
+    """A quantity or a list of different ones, each as in `quantity`; a list of one is normalised to that one."""
+    rule = {"unit": unit, "above": above, "low": None, "high": None}
+    return _key("quantity_list", doc, default, {"quantity": rule}, unit=unit)
 
 
 def time(doc: str) -> Rules:

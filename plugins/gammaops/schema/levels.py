@@ -233,7 +233,12 @@ def _text_leaf(rules: Rules, value: str) -> Any:
     return aliases.get(value, value)
 
 
-def _list_leaf(rules: Rules, value: list[Any]) -> list[Any] | None:
+def _list_leaf(rules: Rules, value: list[Any]) -> Any:
+    if "quantity" in rules:
+        sizes = [canonical_quantity(str(item), rules["quantity"]["unit"]) for item in value]
+        if any(isinstance(item, Finding) for item in sizes):
+            return None
+        return sizes[0] if len(sizes) == 1 else sizes or None
     if "integers" in rules:
         return sorted(item for item in value if isinstance(item, int)) or None
     if "times" in rules:

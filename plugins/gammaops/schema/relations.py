@@ -21,6 +21,7 @@ __all__ = [
     "needs",
     "needs_too",
     "same_length",
+    "several",
     "together",
     "value_at",
 ]
@@ -162,6 +163,17 @@ def exactly_one(*keys: str) -> Relation:
         if len(given) != 1:
             what = f"{_names(given)} given together" if given else f"none of {_names(names)} given"
             yield Finding((given[-1],) if given else (), what, f"one of {_names(names)}")
+
+    return check
+
+
+def several(key: str) -> Relation:
+    """`key`, a list, has two items or more; of one item, it is that item."""
+
+    def check(block: Mapping[str, Any]) -> Iterator[Finding]:
+        value = value_at(block, key)
+        if value is not None and not isinstance(value, list):
+            yield Finding((key,), f"one value only, {value}", "two or more")
 
     return check
 

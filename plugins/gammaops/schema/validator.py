@@ -40,6 +40,7 @@ _NAMES = {
     "path_or_list": "a path or a list",
     "time": "a UTC time such as 2006-07-29T20:30:00",
     "time_list": "a UTC time or a list of them",
+    "quantity_list": "a quantity or a list of them",
 }
 
 
@@ -58,6 +59,7 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         "float": cerberus.TypeDefinition("float", (int, float), (bool,)),
         "number": cerberus.TypeDefinition("number", (int, float), (bool,)),
         "quantity": cerberus.TypeDefinition("quantity", (str,), ()),
+        "quantity_list": cerberus.TypeDefinition("quantity_list", (str, list), ()),
         "time": cerberus.TypeDefinition("time", (str,), ()),
         "text_list": cerberus.TypeDefinition("text_list", (str, list), ()),
         "time_list": cerberus.TypeDefinition("time_list", (str, list), ()),
@@ -74,10 +76,16 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         if finding is not None:
             self._error(field, errors.CUSTOM, finding)
 
-    def _validate_quantity(self, rule: Mapping[str, Any], field: str, value: str) -> None:
+    def _validate_quantity(self, rule: Mapping[str, Any], field: str, value: str | list[object]) -> None:
         """{'type': 'dict'}"""  # noqa: D400 - Cerberus reads the rule's schema here
-        found = canonical_quantity(value, rule["unit"])
-        self.refuse(field, found if isinstance(found, Finding) else _out_of_range(found, rule))
+        several = value if isinstance(value, list) else [value]
+        found = [canonical_quantity(item if isinstance(item, str) else shown(item), rule["unit"]) for item in several]
+        for item in found:
+            finding = item if isinstance(item, Finding) else _out_of_range(item, rule)
+            if finding is not None:
+                self.refuse(field, finding)
+                return
+        self._refuse_repeated(field, found)
 
     def _validate_time(self, _rule: bool, field: str, value: str) -> None:
         """{'type': 'boolean'}"""  # noqa: D400
@@ -238,7 +246,7 @@ def _finding(error: errors.ValidationError, schema: Mapping[str, Any]) -> Findin
 
 
 def _wrong_type(path: tuple[str | int, ...], value: object, wanted: str, rules: Mapping[str, Any]) -> Finding:
-    if wanted != "quantity":
+    if wanted not in ("quantity", "quantity_list"):
         names = [wanted] if isinstance(wanted, str) else wanted
         return Finding(path, f"{shown(value)} does not fit", " or ".join(_NAMES.get(name, name) for name in names))
     unit = rules["quantity"]["unit"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import ConfigError, NoWorkFound, Problem
 from gammaops.physics.archive import Archive, lies_within
-from gammaops.physics.dataset_metrics import dataset_metrics
+from gammaops.physics.dataset_metrics import dataset_metrics, mean_pointing
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
@@ -98,7 +98,7 @@ def run(
     observation = read_observation(prepared.folder, int(row["obs_id"]), hdu_rows(row["hdus"]), prepared.needed, index)
     observation = cut(observation, row)
     dataset = prepared.reduction_with(inputs).run(observation, slice_name(observation.obs_id, row))
-    metrics = dataset_metrics(dataset, observation)
+    metrics = {**dataset_metrics(dataset, observation), "zenith_deg": index.get("ZEN_PNT")}
     write_dataset(dataset, out["dataset"])
     log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])
     return metrics
@@ -138,6 +138,7 @@ def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
         "livetime_s": sum(part.metrics["livetime_s"] for part in parts),
         "gti": [interval for part in parts for interval in part.metrics["gti"]],
         "instrument": "+".join(instruments),
+        **mean_pointing([part.metrics for part in parts]),
     }
 
 

@@ -104,7 +104,7 @@ _DATASETS = {
 SPEC = StepSpec(
     tag="data-reduction",
     doc="Reduces DL3 observations to datasets: spectra with ON and OFF (1d) or maps (3d).",
-    version=1,
+    version=2,
     schema={
         "observations": block(
             "Which observations are taken",

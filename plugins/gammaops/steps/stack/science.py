@@ -1,13 +1,17 @@
-"""Stack: datasets of many observations to one for each kind of dataset and instrument."""
+"""Stack: datasets of many observations to one for each instrument, night or band of zenith angle."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
+
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
+from gammaops.physics.dataset_metrics import mean_pointing
 from gammaops.physics.datasets_io import named_members, read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
+from gammaops.physics.groups import Grouping
 from gammaops.physics.stacking import common_geoms, empty_stack, stack
 
 if TYPE_CHECKING:
@@ -18,36 +22,45 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare", "report", "run"]
 
-
-def prepare(config: Mapping[str, Any]) -> None:
-    """Nothing to prepare: a stack has no settings."""
+ONE_BY_INSTRUMENT = ("instrument",)
 
 
-def run(prepared: None, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, IndexDraft]) -> dict[str, Any]:
+def prepare(config: Mapping[str, Any]) -> Grouping:
+    """What is stacked together."""
+    block = config["stack"]
+    edges = u.Quantity([u.Quantity(edge) for edge in block["zenith_edges"]]).to_value("deg")
+    return Grouping(tuple(block["by"]), tuple(sorted(edges.tolist())))
+
+
+def run(prepared: Grouping, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, IndexDraft]) -> dict[str, Any]:
     """Stack in the order of obs_id, one dataset in memory beside the sum."""
-    groups: dict[str, list[Product]] = {}
+    groups: dict[tuple[str, ...], list[Product]] = {}
     for _, member in named_members(inputs["datasets"]):
-        groups.setdefault(str(member.row["instrument"]), []).append(member)
+        groups.setdefault(tuple(prepared.of(member).values()), []).append(member)
     if not groups:
         raise NoWorkFound("no observation left a dataset")
-    for instrument, members in sorted(groups.items()):
-        name = "stacked" if len(groups) == 1 else f"stacked-{instrument}"
-        members.sort(key=lambda member: member.row["obs_ids"])
+    alone = len(groups) == 1 and prepared.by == ONE_BY_INSTRUMENT
+    for facts, members in sorted(groups.items()):
+        name = "stacked" if alone else "-".join(("stacked", *facts))
+        members.sort(key=lambda member: (member.row["obs_ids"], member.row["gti"]))
         paths = [member.path for member in members if member.path is not None]
         target = empty_stack(*common_geoms(paths), name)
         stack(target, (read_dataset(path) for path in paths))
-        write_dataset(target, out["datasets"].new(_row(name, instrument, members)))
+        row = _row(name, [member.row for member in members])
+        common = dict(zip(prepared.by, facts, strict=True))
+        write_dataset(target, out["datasets"].new(row | common))
     rows = out["datasets"].rows
     return {"datasets": len(rows), "livetime_s": sum(row["livetime_s"] for row in rows)}
 
 
-def _row(name: str, instrument: str, members: Sequence[Product]) -> dict[str, Any]:
+def _row(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "name": name,
-        "obs_ids": [obs_id for member in members for obs_id in member.row["obs_ids"]],
-        "livetime_s": sum(member.row["livetime_s"] for member in members),
-        "gti": [interval for member in members for interval in member.row["gti"]],
-        "instrument": instrument,
+        "obs_ids": sorted({obs_id for member in members for obs_id in member["obs_ids"]}),
+        "livetime_s": sum(member["livetime_s"] for member in members),
+        "gti": [interval for member in members for interval in member["gti"]],
+        "instrument": "+".join(sorted({str(member["instrument"]) for member in members})),
+        **mean_pointing(members),
     }
 
 
