@@ -22,7 +22,7 @@ RANKS = {
     "steps": 3,
     "config": 4, "ledger": 4,
     "plan": 5, "report": 5,
-    "runner": 6, "simulation": 6,
+    "runner": 6, "simulation": 6, "conversion": 6,
     "api": 7,
     "cli": 8, "orchestration": 8,
     "__main__": 9,

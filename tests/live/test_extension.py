@@ -19,6 +19,7 @@ def test_two_sums_run_side_by_side_and_the_third_waits_for_both(live):
     slow = EXAMPLE.read_text(encoding="utf-8").replace("{sum: {add: 1}}", "{sum: {add: 1, pause: 15 s}}")
     slow = slow.replace("{sum: {add: 2}}", "{sum: {add: 2, pause: 15 s}}")
     live.add("three-steps", slow)
+    live.client.unpause("three-steps")
     run_id = live.client.trigger("three-steps")
     assert live.client.wait_run("three-steps", run_id) == "success"
     rows = live.client.query(

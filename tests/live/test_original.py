@@ -31,6 +31,7 @@ def test_two_instruments_are_reduced_side_by_side_and_joined(live, tmp_path, mon
     # Only paths differ: there is no mask among the data of this Airflow.
     text = (ROOT / "tests" / "data" / "original.yaml").read_text(encoding="utf-8").replace(MASK, "null")
     live.add("original", text)
+    live.client.unpause("original")
     run_id = live.client.trigger("original")
     assert live.client.wait_run("original", run_id) == "success"
     made = products(live.path_of("original", run_id))

@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
 COMMANDS = {
+    "convert": "Make a config of ours from one of gammapy's.",
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
     "run": "Run an analysis here, without Airflow.",

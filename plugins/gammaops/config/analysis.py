@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from gammaops.config.layers import value_of
-from gammaops.config.scalars import plain_value
+from gammaops.config.writing import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,23 +171,7 @@ class AnalysisConfig:
 
     def to_yaml(self) -> str:
         """`document` as YAML that reads back to the same `digest`."""
-        text: str = yaml.dump(dict(self.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-        return text
+        return yaml_text(self.document)
 
     def _index(self, step: StepConfig) -> int:
         return next(index for index, own in enumerate(self.steps) if own.name == step.name and own.tag == step.tag)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes each value out, and quotes the text that the loader would not take for text."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = None if plain_value(value) == value else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)

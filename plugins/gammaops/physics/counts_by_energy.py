@@ -32,7 +32,8 @@ def counts_by_energy(datasets: Datasets) -> dict[str, list[float]] | None:
     sums = {name: np.zeros(axes[0].nbin) for name in ("counts", "predicted", "background")}
     for dataset in datasets:
         inside = True if dataset.mask is None else dataset.mask.data
-        background = dataset.npred_background().data
+        estimated = dataset.npred_background()
+        background = np.zeros(dataset.counts.data.shape) if estimated is None else estimated.data
         found = dataset.counts.data, dataset.npred_signal().data + background, background
         for name, values in zip(sums, found, strict=True):
             sums[name] += np.where(inside, values, 0.0).sum(axis=(1, 2))
