@@ -65,8 +65,11 @@ def read_flux_points(path: Path) -> FluxPoints:
 
 
 def write_flux_maps(maps: FluxMaps, path: Path) -> None:
-    """Write maps with their reference model."""
+    """Write maps with their reference model, those too that gammapy's own writer leaves out (``alpha``, …)."""
     hdus = maps.to_hdulist()
+    for name, item in maps._data.items():
+        if name.upper() not in hdus:
+            hdus.extend(item.to_hdulist(hdu=name, hdu_bands=f"{name}_BANDS")[1:])
     hdus.append(model_hdu(maps.reference_model))
     hdus.writeto(path, overwrite=True)
 

@@ -10,11 +10,12 @@ from astropy.coordinates import SkyCoord
 
 from gammaops.physics.figures import TALL, encode
 from gammaops.physics.notation import measured, plain, unit_text
+from gammaops.physics.radii import by_radius
 from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
 from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astropy import table
     from gammapy.estimators import FluxMaps
@@ -51,21 +52,35 @@ def ts_map_section(maps: FluxMaps) -> Section:
 
 
 def _section(title: str, maps: FluxMaps, captions: Mapping[str, str]) -> Section:
-    notes, figures = [], []
-    marks: dict[str, dict[str, SkyCoord]] = {}
-    images = planes(maps.sqrt_ts)
-    for energies, image in images:
-        found = peaks(image, SIGNIFICANT)
-        marks[energies] = {f"{value:.1f} σ": position for value, position in found}
-        notes.append((f"{energies}: " if len(images) > 1 else "") + _peaks_in_words(image, found))
+    notes: list[str] = []
+    figures: list[Figure] = []
+    for radius, of_radius in by_radius(maps):
+        images = [
+            (f"Radius {radius}, {energies}" if radius else energies, image)
+            for energies, image in planes(of_radius.sqrt_ts)
+        ]
+        several = bool(radius) or len(images) > 1
+        for what, image in images:
+            notes.append((f"{what}: " if several else "") + _peaks_in_words(image, peaks(image, SIGNIFICANT)))
+        figures += _pictures(of_radius, captions, radius)
+    return Section(title=title, notes=notes, figures=figures)
+
+
+def _pictures(maps: FluxMaps, captions: Mapping[str, str], radius: str) -> Iterator[Figure]:
+    """Pictures of the maps of one radius, with the peaks of significance of each energy bin in all of them."""
+    marks = {
+        energies: {f"{value:.1f} σ": position for value, position in peaks(image, SIGNIFICANT)}
+        for energies, image in planes(maps.sqrt_ts)
+    }
+    circle = f" Circle of {radius}." if radius else ""
     for name, caption in captions.items():
         if name.replace("flux", "norm") in maps.available_quantities:
             for energies, image in planes(getattr(maps, name)):
                 draw = partial(draw_sky_map, image=image, quantity=name, marks=marks.get(energies))
-                figures.append(Figure(f"{caption} {energies}.", encode(draw, TALL, image.geom.wcs)))
+                yield Figure(f"{caption}{circle} {energies}.", encode(draw, TALL, image.geom.wcs))
     if np.isfinite(maps.sqrt_ts.data).any():
-        figures.append(Figure(_SPREAD_CAPTION, encode(partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts))))
-    return Section(title=title, notes=notes, figures=figures)
+        draw_all = partial(draw_significance_distribution, sqrt_ts=maps.sqrt_ts)
+        yield Figure(f"{_SPREAD_CAPTION}{circle}", encode(draw_all))
 
 
 def _peaks_in_words(image: WcsNDMap, found: Sequence[tuple[float, SkyCoord]]) -> str:
@@ -87,7 +102,7 @@ def sources_section(sources: table.Table, maps: FluxMaps | None = None) -> Secti
     if maps is not None:
         positions = SkyCoord(sources["ra"], sources["dec"], unit="deg") if len(sources) else []
         marks = dict(zip(sources["source_name"], positions, strict=True))
-        for energies, image in planes(maps.sqrt_ts):
+        for energies, image in planes(by_radius(maps)[0][1].sqrt_ts):
             draw = partial(draw_sky_map, image=image, quantity="sqrt_ts", marks=marks)
             figures.append(Figure(f"Significance with the sources. {energies}.", encode(draw, TALL, image.geom.wcs)))
     header = ("Source", "RA [°]", "Dec [°]", "Significance [σ]", f"Flux [{unit_text('cm-2 s-1')}]", "Energy [TeV]")

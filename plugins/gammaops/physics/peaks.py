@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gammaops.physics.radii import by_radius
+
 if TYPE_CHECKING:
     from gammapy.estimators import FluxMaps
 
@@ -13,8 +15,8 @@ __all__ = ["peak_of"]
 
 
 def peak_of(maps: FluxMaps) -> dict[str, Any]:
-    """The highest significance of the first energy bin and where it is, as metrics; None without any."""
-    significance = maps.sqrt_ts.data[0]
+    """The highest significance of the first energy bin (and radius) and where it is, as metrics; None without any."""
+    significance = by_radius(maps)[0][1].sqrt_ts.data[0]
     known = np.isfinite(significance)
     if not known.any():
         return {"sqrt_ts_max": None}

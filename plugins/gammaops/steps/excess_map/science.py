@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 from gammapy.estimators import ExcessMapEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
@@ -14,6 +15,7 @@ from gammaops.physics.flux_io import read_flux_maps, write_flux_maps
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.map_sections import map_section
 from gammaops.physics.peaks import peak_of
+from gammaops.physics.radii import with_radii
 from gammaops.physics.stacking import common_geoms, empty_stack, stack
 
 if TYPE_CHECKING:
@@ -30,24 +32,24 @@ __all__ = ["prepare", "report", "run"]
 log = logging.getLogger(__name__)
 
 
-def prepare(config: Mapping[str, Any]) -> ExcessMapEstimator:
-    """The estimator of this config."""
+def prepare(config: Mapping[str, Any]) -> list[ExcessMapEstimator]:
+    """The estimator of each correlation radius, the smallest first."""
     block = config["excess_map"]
     axis = energy_axis(block["energy_edges"])
-    return ExcessMapEstimator(
-        correlation_radius=block["correlation_radius"],
-        energy_edges=None if axis is None else axis.edges,
-        **given(block["parameters"]),
-    )
+    edges, parameters = None if axis is None else axis.edges, given(block["parameters"])
+    several = block["correlation_radius"]
+    radii = sorted(u.Quantity(radius) for radius in (several if isinstance(several, list) else [several]))
+    return [ExcessMapEstimator(correlation_radius=radius, energy_edges=edges, **parameters) for radius in radii]
 
 
 def run(
-    prepared: ExcessMapEstimator, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]
+    prepared: Sequence[ExcessMapEstimator], inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]
 ) -> dict[str, Any]:
     """Combine the datasets and make the maps."""
     groups = [[member.path for _, member in named_members([product])] for product in inputs["datasets"]]
     dataset = _combined([[path for path in group if path is not None] for group in groups])
-    maps = prepared.run(dataset)
+    radii = u.Quantity([estimator.correlation_radius for estimator in prepared])
+    maps = with_radii([estimator.run(dataset) for estimator in prepared], radii)
     write_flux_maps(maps, out["excess_map"])
     counts = int(dataset.counts.data[dataset.mask_safe.data].sum())
     metrics = {"datasets": sum(len(group) for group in groups), "counts": counts, **peak_of(maps)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from gammaops.schema import block, energy_axis, quantity
+from gammaops.schema import block, energy_axis, quantity_list
 from gammaops.schema.arguments import EXCESS_MAP
 from gammaops.steps.base import Output, Port, StepSpec
 
 _EXCESS_MAP = {
-    "correlation_radius": quantity("deg", "Radius of the circle that counts are summed in", "0.1 deg", above=0),
+    "correlation_radius": quantity_list(
+        "deg", "Radius of the circle that counts are summed in; a map for each, if several", "0.1 deg", above=0
+    ),
     "energy_edges": energy_axis("Energy bins, a map for each; not given: one over the whole range"),
     "parameters": block("Arguments of ExcessMapEstimator", EXCESS_MAP),
 }

@@ -65,8 +65,10 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
 
 
 def _highest(sqrt_ts: WcsNDMap) -> WcsNDMap:
-    """The highest significance of any energy; NaN where no energy has one."""
-    return WcsNDMap(sqrt_ts.geom.to_image(), np.fmax.reduce(sqrt_ts.data, axis=0).astype("f4"))
+    """The highest significance of any energy or radius; NaN where none has one."""
+    return WcsNDMap(
+        sqrt_ts.geom.to_image(), np.fmax.reduce(sqrt_ts.data, axis=tuple(range(sqrt_ts.data.ndim - 2))).astype("f4")
+    )
 
 
 def significant_mask(significance: WcsNDMap, threshold: float, radius: u.Quantity) -> WcsNDMap:

@@ -16,6 +16,7 @@ import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.physics.flux_io import read_flux_maps
 from gammaops.physics.lineage import inputs_of
 from gammaops.physics.map_sections import sources_section
+from gammaops.physics.radii import by_radius
 from gammaops.physics.source_names import source_names
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
 
 
 def _peaks(prepared: Prepared, maps: FluxMaps) -> Iterator[dict[str, Any]]:
-    """Peaks in each energy bin."""
+    """Peaks in each energy bin of each correlation radius."""
+    for _, of_radius in by_radius(maps):
+        yield from _peaks_by_energy(prepared, of_radius)
+
+
+def _peaks_by_energy(prepared: Prepared, maps: FluxMaps) -> Iterator[dict[str, Any]]:
     axis = maps.geom.axes["energy"]
     for place in range(axis.nbin):
         image = maps.sqrt_ts.slice_by_idx({"energy": place})
