@@ -195,9 +195,9 @@ def test_delivering_what_is_not_waiting_names_what_is(tmp_path: Path):
 
 def test_a_plan_lists_everything_that_is_wrong_with_it():
     with pytest.raises(ConfigError) as caught:
-        ArchivePlan(size="tiny", bad={1: "broken", 99: "truncated"}, late=frozenset({13}))
+        ArchivePlan(size="tiny", irfs="none", bad={1: "broken", 99: "truncated"}, late=frozenset({13}))
     messages = [str(problem) for problem in caught.value.problems]
-    assert len(messages) == 4
+    assert len(messages) == 5
     assert any("unknown damage 'broken'" in message and "truncated-tail" in message for message in messages)
     assert any("no observations [13]; expected 1 to 12" in message for message in messages)
 

@@ -31,6 +31,13 @@ __all__ = ["simulate"]
     show_default=True,
     help="small: coarse IRFs and little background, for thousands of observations.",
 )
+@click.option(
+    "--irfs",
+    type=click.Choice(["full-enclosure", "point-like"]),
+    default="full-enclosure",
+    show_default=True,
+    help="point-like: for events near a source, as near as RAD_MAX says.",
+)
 @click.option("--bad", multiple=True, metavar="OBS_ID:KIND", help="Damage one, such as 12:truncated. May be repeated.")
 @click.option("--late", multiple=True, type=int, metavar="OBS_ID", help="Listed, but its file waits in OUT/incoming.")
 @click.option("--unlisted", multiple=True, type=int, metavar="OBS_ID", help="Late, and not listed until delivered.")

@@ -16,7 +16,7 @@ from astropy.time import Time
 from gammapy.irf import IRF
 
 from .events import DEADTIME_FRACTION
-from .irfs import SAFE_ENERGY, make_irfs
+from .irfs import SAFE_ENERGY, archive_irfs
 from .plan import ArchivePlan, Site
 from .schedule import Visit
 from .sources import CRAB
@@ -49,7 +49,7 @@ TELESCOPES = "1,2,3,4"
 
 def observation_hdus(visit: Visit, plan: ArchivePlan, events: Table) -> dict[str, fits.BinTableHDU]:
     """HDUs of an observation by name; the IRFs are shared between observations: change only copies of them."""
-    return {"EVENTS": _events_hdu(visit, plan, events), "GTI": _gti_hdu(visit), **_irf_hdus(plan.size)}
+    return {"EVENTS": _events_hdu(visit, plan, events), "GTI": _gti_hdu(visit), **_irf_hdus(plan.size, plan.irfs)}
 
 
 def compress(hdus: Iterable[fits.BinTableHDU]) -> bytes:
@@ -136,11 +136,12 @@ def _gti_hdu(visit: Visit) -> fits.BinTableHDU:
     return hdu
 
 
-@lru_cache(maxsize=2)
-def _irf_hdus(size: str) -> dict[str, fits.BinTableHDU]:
+@lru_cache(maxsize=4)
+def _irf_hdus(size: str, enclosure: str) -> dict[str, fits.BinTableHDU]:
     """HDUs of the IRFs, read back from memory: astropy copies what it has not unpacked, thrice as fast as it packs."""
     packed = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), *(_irf_hdu(name, irf) for name, irf in make_irfs(size).items())]).writeto(packed)
+    irfs = archive_irfs(size, enclosure)
+    fits.HDUList([fits.PrimaryHDU(), *(_irf_hdu(name, irf) for name, irf in irfs.items())]).writeto(packed)
     packed.seek(0)
     return {hdu.name: hdu for hdu in fits.open(packed)[1:]}
 

@@ -41,6 +41,7 @@ _HDU_CLASSES = MappingProxyType(
         "EDISP": ("edisp", "edisp_2d"),
         "PSF": ("psf", "psf_table"),
         "BKG": ("bkg", "bkg_2d"),
+        "RAD_MAX": ("rad_max", "rad_max_2d"),
     }
 )
 _UNITS = MappingProxyType(

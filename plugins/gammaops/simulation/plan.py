@@ -12,6 +12,7 @@ from gammaops.errors import ConfigError, Problem
 __all__ = ["BYTE_DAMAGE", "DAMAGE", "HESS", "ArchivePlan", "Site", "parse_bad"]
 
 SIZES = ("full", "small")
+IRFS = ("full-enclosure", "point-like")
 
 # What is done to the content of a file or to its rows in the indexes.
 CONTENT_DAMAGE: Mapping[str, str] = MappingProxyType(
@@ -74,6 +75,8 @@ class ArchivePlan:
         Length of an observation in minutes, rounded to whole seconds.
     size : {"full", "small"}
         ``small`` has coarse IRFs and a tenth of the background: for archives of thousands of observations.
+    irfs : {"full-enclosure", "point-like"}
+        ``point-like`` ones count the events near a source alone, as near as ``RAD_MAX`` says.
     first_obs_id : int
         Number of the first observation, at least 1.
     bad : mapping of int to str
@@ -96,6 +99,7 @@ class ArchivePlan:
     site: Site = HESS
     duration_min: float = 28.0
     size: str = "full"
+    irfs: str = "full-enclosure"
     first_obs_id: int = 1
     bad: Mapping[int, str] = field(default_factory=dict)
     late: frozenset[int] = frozenset()
@@ -132,6 +136,8 @@ class ArchivePlan:
         problems = []
         if self.size not in SIZES:
             problems.append(_problem("size", f"unknown size {self.size!r}", " or ".join(SIZES)))
+        if self.irfs not in IRFS:
+            problems.append(_problem("irfs", f"unknown IRFs {self.irfs!r}", " or ".join(IRFS)))
         for obs_id, kind in self.bad.items():
             if kind not in DAMAGE:
                 problems.append(_problem(f"bad.{obs_id}", f"unknown damage {kind!r}", "one of " + ", ".join(DAMAGE)))
