@@ -89,6 +89,7 @@ def background_bias(product) -> tuple[float, float]:
     return estimate / truth - 1, 1 / np.sqrt(whole)
 
 
+@pytest.mark.requirement("A4.14")
 @pytest.mark.slow
 def test_bias_of_the_ring_background_falls_to_nothing(products):
     (first, error), (second, _), (third, _) = (background_bias(products[name]) for name in ("first", "second", "third"))
@@ -103,6 +104,7 @@ def sidecars(store: ProductStore, kind: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(Path(store.root, "products", kind).rglob("*.json"))]
 
 
+@pytest.mark.requirement("A4.14")
 @pytest.mark.slow
 def test_mask_enters_the_key_of_every_dataset(store, products):
     digests = {name: products[name].digest for name in ("sources", "all_sources")}

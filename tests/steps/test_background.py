@@ -62,6 +62,7 @@ def circle_mask(path: Path, center: SkyCoord, axes=()) -> Path:
     return path
 
 
+@pytest.mark.requirement("A4.14")
 @pytest.mark.parametrize("method", METHODS)
 def test_circle_is_excluded_however_it_is_given(reduce, tmp_path, method):
     mask = circle_mask(tmp_path / "mask.fits", SkyCoord(84.3, 22.5, unit="deg"))

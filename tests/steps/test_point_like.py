@@ -66,6 +66,7 @@ def direct(point_like):
     return datasets
 
 
+@pytest.mark.requirement("A4.16")
 def test_numbers_are_gammapys(reduced, direct):
     for ours, theirs in zip(read_datasets((reduced,)), direct, strict=True):
         assert isinstance(ours.counts.geom.region, PointSkyRegion)
@@ -130,6 +131,7 @@ def observations(point_like, archive):
     ],
     ids=["no RAD_MAX", "correction", "circle", "map"],
 )
+@pytest.mark.requirement("A4.16", "A4.17")
 def test_irfs_that_count_other_events_are_refused(driver, observations, irfs, changed, said):
     block = config_of(driver, "", **changed)["datasets"]
     if changed.get("type") == "3d":

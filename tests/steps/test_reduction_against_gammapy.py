@@ -136,6 +136,7 @@ SPECTRA = {
 }
 
 
+@pytest.mark.requirement("A4.14", "R19")
 @pytest.mark.parametrize("excluded", [False, True], ids=["whole", "excluded"])
 @pytest.mark.parametrize("name", SPECTRA)
 def test_spectrum(driver, pulsed, mask_file, tmp_path, name, excluded):
@@ -186,6 +187,7 @@ MAPS = {
 }
 
 
+@pytest.mark.requirement("A4.14", "R19")
 @pytest.mark.parametrize("excluded", [False, True], ids=["whole", "excluded"])
 @pytest.mark.parametrize("name", MAPS)
 def test_map(driver, pulsed, mask_file, tmp_path, name, excluded):
@@ -247,6 +249,7 @@ def safe_config(driver, kind, methods, **parameters):
     return config["datasets"]
 
 
+@pytest.mark.requirement("A4.15")
 @pytest.mark.parametrize("irfs", ["DL4", "DL3"])
 @pytest.mark.parametrize("kind", ["1d", "3d"])
 @pytest.mark.parametrize("methods", COMBINED, ids="+".join)
@@ -268,6 +271,7 @@ def test_safe_mask_at_a_fixed_offset(driver, observation, unmasked, method, irfs
     np.testing.assert_array_equal(ours, maker.run(unmasked["3d"].copy(), observation).mask_safe.data)
 
 
+@pytest.mark.requirement("A4.15")
 @pytest.mark.parametrize("kind", ["1d", "3d"])
 @pytest.mark.parametrize("methods", [*((name,) for name in CRITERIA), CRITERIA], ids="+".join)
 def test_safe_mask_of_a_whole_reduction(driver, observation, unmasked, kind, methods):

@@ -10,6 +10,7 @@ from astropy.io import fits
 from gammapy.datasets import MapDataset
 from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
+from gammaops.physics.containment import containment_note
 from gammaops.physics.datasets_io import dataset_class, read_dataset
 from gammaops.physics.figures import draw_cumulative_significance, draw_energy_ranges, draw_rates, encode
 from gammaops.physics.notation import plain
@@ -36,7 +37,7 @@ def datasets_section(product: Product) -> Section:
     maps = any(_is_map(member) for member in members)
     return Section(
         title="Datasets",
-        notes=(_headline(rows, maps),),
+        notes=tuple(filter(None, (_headline(rows, maps), containment_note(product.metrics)))),
         figures=tuple(_figures(rows, maps)) if len(rows) > 1 else (),
         tables=(_table(rows, maps),),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import ConfigError, NoWorkFound, Problem
 from gammaops.physics.archive import Archive, lies_within
+from gammaops.physics.containment import containment_metrics, joint_containment
 from gammaops.physics.dataset_metrics import dataset_metrics, mean_pointing
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
@@ -99,6 +100,8 @@ def run(
     observation = cut(observation, row)
     dataset = prepared.reduction_with(inputs).run(observation, slice_name(observation.obs_id, row))
     metrics = {**dataset_metrics(dataset, observation), "zenith_deg": index.get("ZEN_PNT")}
+    if prepared.reduction.corrects_containment:
+        metrics |= containment_metrics(observation, dataset.counts.geom, metrics["energy_min_tev"])
     write_dataset(dataset, out["dataset"])
     log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])
     return metrics
@@ -126,7 +129,8 @@ def collect(
     counts = {
         key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics
     }
-    return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts}
+    containment = joint_containment(part.metrics for part in parts)
+    return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts, **containment}
 
 
 def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
