@@ -50,11 +50,15 @@ down: $(READY)  ## stop the Airflow that `make up` started
 
 .PHONY: test
 test: $(READY)  ## quick tests; with GAMMAOPS_TEST_DATA also those on real data
-	$(BIN)/pytest -m "not slow and not live"
+	$(BIN)/pytest -m "not slow and not live and not physics"
 
 .PHONY: test-slow
 test-slow: $(READY)  ## many seeds, long sequences, a live Airflow; FULL=1 runs whole what CI samples
-	$(BIN)/pytest -m "slow or live"
+	$(BIN)/pytest -m "(slow or live) and not physics"
+
+.PHONY: physics
+physics: $(READY)  ## published numbers from HESS DL3 DR1, which GAMMAOPS_TEST_DATA must name; FULL=1 samples nothing
+	$(BIN)/pytest -m physics
 
 .PHONY: lint
 lint: $(READY) check-configs  ## ruff, mypy, codespell and the analysis configs

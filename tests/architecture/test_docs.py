@@ -98,6 +98,7 @@ def test_every_make_target_explains_itself():
         "clean",
         "bench",
         "docs",
+        "physics",
     }
 
 

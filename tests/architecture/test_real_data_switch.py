@@ -63,6 +63,13 @@ def test_without_data_they_are_deselected_and_counted(session):
     assert "deselected for want of real data: 1" in output
 
 
+def test_where_all_need_data_their_absence_is_no_failure(session):
+    only = TESTS.replace("def test_plain", "@pytest.mark.requires_data\ndef test_plain")
+    code, output = session(only, None)
+    assert code == 0, output
+    assert "deselected for want of real data: 2" in output
+
+
 def test_with_data_they_run(session, data):
     code, output = session(TESTS, data)
     assert code == 0, output

@@ -13,6 +13,7 @@ __all__ = [
     "models_folder",
     "overrides_folder",
     "project_root",
+    "references_folder",
     "resolve_data_path",
     "sites_folder",
     "store_root",
@@ -20,6 +21,7 @@ __all__ = [
 
 MODELS_KEY = "general.models_file"
 OVERRIDES_KEY = "observations.quality.overrides"
+REFERENCES_KEY = "reference_check.file"
 
 
 def project_root() -> Path:
@@ -43,6 +45,11 @@ def overrides_folder() -> Path:
     return project_root() / "include" / "overrides"
 
 
+def references_folder() -> Path:
+    """Where published numbers are."""
+    return project_root() / "include" / "references"
+
+
 def sites_folder() -> Path:
     """Where sites are."""
     return project_root() / "include" / "sites"
@@ -56,7 +63,8 @@ def allowed_roots() -> list[Path]:
     """Folders that a config may name files in, symbolic links resolved."""
     more = [Path(text) for text in os.environ.get("GAMMAOPS_ROOTS", "").split(os.pathsep) if text]
     store = [] if "://" in store_root() else [Path(store_root())]
-    return [root.resolve() for root in (models_folder(), overrides_folder(), *_data_folders(), *store, *more)]
+    own = (models_folder(), overrides_folder(), references_folder())
+    return [root.resolve() for root in (*own, *_data_folders(), *store, *more)]
 
 
 def resolve_data_path(text: str, key: str) -> Path:
@@ -66,8 +74,8 @@ def resolve_data_path(text: str, key: str) -> Path:
     ----------
     text : str
         As in the config: absolute, ``$GAMMAPY_DATA/…``, ``$GAMMAOPS_DATA/…``, or relative; then it is looked for in
-        ``include/models/`` (models only), ``include/overrides/`` (people's decisions only), ``GAMMAOPS_DATA`` and
-        ``GAMMAPY_DATA``, in this order.
+        ``include/models/`` (models only), ``include/overrides/`` (people's decisions only), ``include/references/``
+        (published numbers only), ``GAMMAOPS_DATA`` and ``GAMMAPY_DATA``, in this order.
     key : str
         Dotted config key that it stands under.
 
@@ -101,7 +109,11 @@ def _candidates(text: str, key: str) -> list[Path]:
         return [Path(os.environ[name], rest)]
     if Path(text).is_absolute():
         return [Path(text)]
-    own = {MODELS_KEY: [models_folder()], OVERRIDES_KEY: [overrides_folder()]}
+    own = {
+        MODELS_KEY: [models_folder()],
+        OVERRIDES_KEY: [overrides_folder()],
+        REFERENCES_KEY: [references_folder()],
+    }
     folders = [*own.get(key, []), *_data_folders()]
     if not folders:
         raise _problem(key, f"{text!r} is relative, and no data folder is set", "GAMMAOPS_DATA or GAMMAPY_DATA")

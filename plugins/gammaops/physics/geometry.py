@@ -12,7 +12,7 @@ from regions import CircleSkyRegion, PointSkyRegion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["energy_axis", "given", "region_geom", "sky_coord", "wcs_geom"]
+__all__ = ["energy_axis", "given", "on_sky", "region_geom", "sky_coord", "wcs_geom"]
 
 Block = "Mapping[str, Any]"
 
@@ -44,6 +44,12 @@ def energy_axis(block: Mapping[str, Any], name: str = "energy") -> MapAxis | Non
 def sky_coord(block: Mapping[str, Any]) -> SkyCoord:
     """Position given by `frame`, `lon` and `lat`."""
     return SkyCoord(u.Quantity(block["lon"]), u.Quantity(block["lat"]), frame=block["frame"])
+
+
+def on_sky(region: Mapping[str, Any], pointing: SkyCoord) -> dict[str, Any]:
+    """A region that is given relative to the pointing, east and north of it, where it is on the sky."""
+    place = SkyCoord(u.Quantity(region["lon"]), u.Quantity(region["lat"]), frame=pointing.skyoffset_frame()).icrs
+    return {**region, "frame": "icrs", "lon": f"{float(place.ra.deg)!r} deg", "lat": f"{float(place.dec.deg)!r} deg"}
 
 
 def region_geom(region: Mapping[str, Any], axis: MapAxis) -> RegionGeom:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from gammapy.makers import MapDatasetMaker, SafeMaskMaker, SpectrumDatasetMaker
 from gammaops.errors import DataError
 from gammaops.physics.background import Background
 from gammaops.physics.exclusion import Exclusion
-from gammaops.physics.geometry import energy_axis, given, region_geom, wcs_geom
+from gammaops.physics.geometry import energy_axis, given, on_sky, region_geom, wcs_geom
 from gammaops.physics.point_like import check_enclosure
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ class Reduction:
             kind of analysis, ``not-reducible`` if gammapy's makers refuse it.
         """
         name = name or f"obs-{observation.obs_id}"
+        if not self.is_map and self.block["on_region"]["frame"] == "pointing":
+            return self._placed(observation).run(observation, name)
         self._make_makers()
         self._check_background_model(observation)
         try:
@@ -127,6 +129,11 @@ class Reduction:
         except (LookupError, ValueError) as error:
             reason = f"gammapy cannot reduce observation {observation.obs_id}: {type(error).__name__}: {error}"
             raise DataError("not-reducible", reason) from error
+
+    def _placed(self, observation: Observation) -> Reduction:
+        """The same with the ON region where it is on the sky for this observation."""
+        region = on_sky(self.block["on_region"], observation.get_pointing_icrs(observation.tmid))
+        return replace(self, block={**self.block, "on_region": region})
 
     def _make_makers(self) -> None:
         """Make geometries and makers before any observation is looked at, which is not to blame if they fail."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "render_report"]
 
-_ORDER = ("excess_map", "ts_map", "flux_points", "light_curve", "fit", "datasets")
+_ORDER = ("excess_map", "ts_map", "flux_points", "light_curve", "fit", "reference_check", "off_test", "datasets")
 _OPEN_UP_TO = 30
 
 

@@ -77,8 +77,7 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
         why = errors[-1] if errors else "the tasks ended without a word"
         return "failed", f"no outcome for {', '.join(left.lost)} ({why}); clear these tasks"
     if left.products:
-        left_out = "" if step.spec.observations else _left_out(left)
-        return "ok", "; ".join(filter(None, [_partial(step, states), left_out]))
+        return _judged(step, left, states)
     if errors:
         return "failed", errors[-1]
     if notes:
@@ -89,6 +88,15 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
         if states[upstream] != "ok":
             return states[upstream], f"the step {upstream!r} made no product"
     return "failed", "its task ended without a product and without a word; see the task's log"
+
+
+def _judged(step: PlannedStep, left: Left, states: Mapping[str, str]) -> tuple[str, str]:
+    """``ok``, unless a product says of itself that its numbers refuse the run; then it is there to be looked at."""
+    refused = [product.metrics["refused"] for product in left.products.values() if product.metrics.get("refused")]
+    if refused:
+        return "failed", "; ".join(refused)
+    left_out = "" if step.spec.observations else _left_out(left)
+    return "ok", "; ".join(filter(None, [_partial(step, states), left_out]))
 
 
 def _partial(step: PlannedStep, states: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gammaops.schema.phases import overlap
-from gammaops.schema.relations import Finding, value_at
+from gammaops.schema.relations import Finding, needs, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,6 +129,7 @@ def _number(quantity: str) -> float:
 
 DATASETS_RULES: tuple[Relation, ...] = (
     _place_is_given,
+    needs("stack", "false: every observation has its region elsewhere", {"on_region.frame": ("pointing",)}, (False,)),
     _method_fits_type,
     _point_like,
     _exclusion_is_used,

@@ -8,15 +8,16 @@ from gammaops.schema.relations import increasing, needs_too, together
 __all__ = ["energy_axis", "energy_range", "exclusion", "sky_circle", "sky_position", "sky_region"]
 
 FRAMES = ("icrs", "galactic")
+POINTING = "pointing"
 # A region as DS9 writes it; its numbers are read when the step runs.
 DS9_REGION = r"(icrs|fk5|galactic) *; *(circle|ellipse|box|polygon|annulus) *\([-+0-9.,: eEdhms'\"]{1,2000}\)"
 
 DS9_EXAMPLE = "icrs;circle(83.63,22.01,0.3)"
 
 
-def _position() -> dict[str, Rules]:
+def _position(frames: tuple[str, ...] = FRAMES) -> dict[str, Rules]:
     return {
-        "frame": choice(FRAMES, "Celestial frame of lon and lat"),
+        "frame": choice(frames, "Celestial frame of lon and lat"),
         "lon": quantity("deg", "Right ascension or galactic longitude", low=-360, high=360),
         "lat": quantity("deg", "Declination or galactic latitude", low=-90, high=90),
     }
@@ -34,8 +35,14 @@ def sky_circle(doc: str) -> Rules:
 
 
 def sky_region(doc: str) -> Rules:
-    """A circle on the sky, or, without its radius, a point; or nothing."""
-    keys = {**_position(), "radius": quantity("deg", "Radius of the circle; not given: a point", above=0, high=180)}
+    """A circle on the sky, or, without its radius, a point; or nothing.
+
+    In the frame `pointing` `lon` and `lat` are offsets from each observation's pointing, east and north.
+    """
+    keys = {
+        **_position((*FRAMES, POINTING)),
+        "radius": quantity("deg", "Radius of the circle; not given: a point", above=0, high=180),
+    }
     return block(doc, keys, [together("frame", "lon", "lat"), needs_too("radius", "lon")])
 
 

@@ -1,0 +1,1 @@
+"""Whether observations without a source give what no source gives."""

@@ -1,0 +1,1 @@
+"""Whether a result agrees with published numbers."""
