@@ -179,11 +179,11 @@ def several(key: str) -> Relation:
 
 
 def same_length(first: str, second: str) -> Relation:
-    """Lists `first` and `second` have as many items."""
+    """Lists `first` and `second` have as many items, where both are given."""
 
     def check(block: Mapping[str, Any]) -> Iterator[Finding]:
-        left, right = value_at(block, first) or (), value_at(block, second) or ()
-        if len(left) != len(right):
+        left, right = value_at(block, first), value_at(block, second)
+        if left is not None and right is not None and len(left) != len(right):
             yield Finding((second,), f"{len(right)} values, but {first} has {len(left)}", "one for each")
 
     return check

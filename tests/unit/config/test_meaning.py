@@ -33,7 +33,10 @@ def test_examples_of_the_design_are_accepted_and_wired(name: str, request: pytes
 @pytest.mark.parametrize("path", sorted((ROOT / "include" / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_configs_are_accepted_and_wired(path: Path):
     assert make_plan(load_config(path)).steps
-    assert (ROOT / "include" / "models" / str(load_config(path).document["general"]["models_file"])).is_file()
+    document = load_config(path).document
+    for block, key, folder in (("general", "models_file", "models"), ("reference_check", "file", "references")):
+        named = (document.get(block) or {}).get(key)
+        assert named is None or (ROOT / "include" / folder / named).is_file()
 
 
 @pytest.mark.parametrize(
