@@ -23,6 +23,7 @@ LISTED = {
     "hess1-hess1u-joint",
     "msh-3d-disk",
     "nightly-quicklook",
+    "off-null-test",
     "pks2155-flare-lc",
     "pks2155-steady",
     "rxj1713-1d",
