@@ -84,6 +84,7 @@ def _change_irfs(path: Path) -> None:
         hdus.writeto(path, overwrite=True)
 
 
+@pytest.mark.requirement("R19")
 def test_excess_map_of_a_ring_background_is_gammapys(driver, archive, tmp_path):
     datasets = reduced(driver, archive, tmp_path, "ring", {"r_in": "0.4 deg", "width": "0.3 deg"}, nbins=1)
     config = driver.blocks("excess-map", excess_map={"parameters": {"selection_optional": ["alpha", "ul"]}})
@@ -96,6 +97,7 @@ def test_excess_map_of_a_ring_background_is_gammapys(driver, archive, tmp_path):
     np.testing.assert_allclose(found._data["alpha"].data, expected._data["alpha"].data, rtol=1e-5)
 
 
+@pytest.mark.requirement("A5.2", "R19")
 def test_map_of_two_instruments_with_unlike_irfs_is_that_of_their_sum(driver, archive, second_archive, field, tmp_path):
     other = reduced(driver, second_archive, tmp_path / "other", "fov", {"method": "scale"})
     first_psf, second_psf = (read_dataset(item.members[0].path).psf for item in (field, other))
@@ -126,6 +128,7 @@ def two_radii(driver, field, tmp_path_factory):
     return driver.run_one("excess-map", config, tmp_path_factory.mktemp("radii"), {"datasets": (field,)})
 
 
+@pytest.mark.requirement("A4.18")
 def test_several_radii_are_the_maps_of_each(field, two_radii):
     found = read_flux_maps(two_radii.path)
     axis = found.geom.axes["correlation-radius"]

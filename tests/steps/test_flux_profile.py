@@ -53,6 +53,7 @@ def assert_same(profile, expected):
     np.testing.assert_allclose(profile.flux.data, expected.flux.data, rtol=EXACT)
 
 
+@pytest.mark.requirement("R20")
 def test_boxes_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
     limits = {"selection_optional": ["ul"]}
     product, rows, metrics = made(driver, maps, tmp_path, boxes=BOXES, energy_edges=ENERGIES, parameters=limits)
@@ -76,6 +77,7 @@ def test_boxes_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
     assert all(here.separation(there.center) < 0.001 * u.deg for here, there in zip(centres, regions, strict=True))
 
 
+@pytest.mark.requirement("R20")
 def test_annuli_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
     edges = {"min": "1 TeV", "max": "10 TeV", "nbins": 2}
     product, rows, _ = made(driver, maps, tmp_path, annuli=ANNULI, energy_edges=edges)

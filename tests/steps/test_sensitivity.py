@@ -35,6 +35,7 @@ def assert_same(table, expected):
     assert list(table["criterion"]) == list(expected["criterion"])
 
 
+@pytest.mark.requirement("R20")
 def test_sum_of_several_observations_is_gammapys(driver, spectra, tmp_path):
     found, table = estimated(driver, spectra, tmp_path, energy=BINS, index=2.5)
     stacked = read_datasets((spectra,)).stack_reduce(name="stacked")

@@ -53,6 +53,7 @@ def detect(driver, maps: FluxMaps, folder, **block):
     return found, Table.read(found.path, format="ascii.ecsv")
 
 
+@pytest.mark.requirement("R20")
 def test_known_sources_are_found_within_a_pixel_and_no_others(driver, tmp_path):
     found, table = detect(driver, simulated(nbins=1, sources=SOURCES), tmp_path)
     truth = SkyCoord([place[:2] for place in SOURCES.values()], unit="deg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import astropy.units as u
@@ -46,6 +47,7 @@ def assert_is_sum(member, parts):
         np.testing.assert_array_equal(getattr(found, name).data, getattr(expected, name).data, err_msg=name)
 
 
+@pytest.mark.requirement("A4.11", "R19")
 def test_each_night_is_the_sum_of_its_observations(driver, nights, tmp_path):
     product = stacked(driver, nights, tmp_path, by=["night"])
     assert [(member.row["name"], member.row["obs_ids"]) for member in product.members] == [
@@ -117,6 +119,7 @@ def test_several_facts_together(driver, nights, tmp_path):
     }
 
 
+@pytest.mark.requirement("R11")
 def test_order_of_the_members_does_not_matter(driver, nights, tmp_path):
     turned = replace(nights, members=nights.members[::-1])
     one = stacked(driver, nights, tmp_path / "one", by=["night"])
@@ -175,3 +178,27 @@ def test_blocks_that_are_wrong(block, message):
     )
     with pytest.raises(ConfigError, match=message):
         parse_config(text, "stacks", "stacks.yaml")
+
+
+def peak_memory(driver, maps, number: int, folder) -> int:
+    """Bytes at most in use beyond what was there before, while so many datasets are stacked."""
+    (first, *_) = maps.members
+    members = tuple(
+        replace(first, row={**first.row, "name": f"obs-{copy}", "obs_ids": [copy]}) for copy in range(number)
+    )
+    tracemalloc.start()
+    try:
+        stacked(driver, replace(maps, members=members), folder)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("R11")
+def test_memory_does_not_grow_with_the_number_of_observations(driver, archive, tmp_path):
+    maps, _, _ = driver.run_fan("data-reduction", driver.map_config(archive, stack=False), tmp_path / "maps")
+    peak_memory(driver, maps, 1, tmp_path / "warm")  # what is imported and remembered on the way
+    few, many = (peak_memory(driver, maps, number, tmp_path / str(number)) for number in (2, 8))
+    assert many < 1.1 * few
+    assert few > maps.members[0].path.stat().st_size, "the datasets are what takes the memory"

@@ -84,6 +84,7 @@ def assert_same(found: FluxMaps, expected: FluxMaps, names=QUANTITIES) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=EXACT, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.requirement("R20")
 def test_joined_tiles_are_the_map_in_one_go(driver, field, tmp_path):
     block = BLOCK | {"parameters": {"selection_optional": ["ul"]}}
     product, rows, metrics = driver.run_fan(
@@ -132,6 +133,7 @@ def test_tiles_of_several_energies_and_two_instruments_are_the_joint_map(driver,
     np.testing.assert_allclose(found.ts.data[fitted], expected.ts.data[fitted], rtol=EXACT)
 
 
+@pytest.mark.requirement("R20")
 def test_models_of_a_fit_are_subtracted(driver, field, fit, tmp_path):
     inputs = {"datasets": (field,), "fit": (fit,)}
     product, _, _ = driver.run_fan("ts-map", driver.blocks("ts-map", ts_map=BLOCK), tmp_path, inputs)
