@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",
     "steps": "List the step types.",
+    "toys": "Measure bias, coverage and goodness of an analysis' fits.",
 }
 
 

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
     Split = Callable[[Sequence[MapDataset], int], list[list[MapDataset]]]
 
-__all__ = ["Groups", "few_off_counts", "find_groups", "off_counts", "rename_datasets", "stack_groups"]
+__all__ = [
+    "Groups",
+    "few_off_counts",
+    "find_groups",
+    "kind_of",
+    "off_counts",
+    "rename_datasets",
+    "stack_groups",
+]
 
 Groups = dict[str, list[str]]
 """Names of the datasets in each stack, by the name of the stack."""
@@ -102,7 +110,7 @@ def find_groups(
     split = _SPLITS[how]
     buckets: dict[Hashable, list[MapDataset]] = {}
     for dataset in datasets:
-        key = instruments.get(dataset.name, ""), *_shape(dataset), _restricted(models, dataset.name)
+        key = instruments.get(dataset.name, ""), *kind_of(dataset), _restricted(models, dataset.name)
         buckets.setdefault(key, []).append(dataset)
     parts = [part for bucket in buckets.values() for part in split(bucket, least)]
     stacks = [part for part in parts if len(part) > 1]
@@ -146,7 +154,7 @@ def _grouped(datasets: Sequence[MapDataset], least: int) -> list[list[MapDataset
 _SPLITS: Mapping[str, Split] = {"auto": _auto, "joint": _joint, "stacked": _stacked, "grouped": _grouped}
 
 
-def _shape(dataset: MapDataset) -> tuple[Hashable, ...]:
+def kind_of(dataset: MapDataset) -> tuple[Hashable, ...]:
     """What datasets must have in common to be stacked; maps need not cover the same sky."""
     axes = [dataset.counts.geom.axes["energy"]]
     if dataset.exposure is not None:

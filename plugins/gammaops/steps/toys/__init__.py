@@ -1,0 +1,1 @@
+"""Toys: bias, coverage and goodness of fit by parametric bootstrap."""
