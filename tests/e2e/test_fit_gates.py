@@ -75,6 +75,7 @@ def analyse(folder: Path, **more) -> tuple[gammaops.runner.LocalRun, dict, str]:
     return result, json.loads(report.with_name("run.json").read_text()), report.read_text()
 
 
+@pytest.mark.requirement("R21")
 def test_refused_fit_blocks_flux_points_but_not_the_map_and_new_models_mend_it(folder):
     result, record, page = analyse(folder)
     states = {step["name"]: step["status"] for step in record["steps"]}
