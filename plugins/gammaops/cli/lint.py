@@ -9,6 +9,7 @@ import click
 from gammaops.config import load_config
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import make_plan
+from gammaops.runner.models_check import model_problems
 
 __all__ = ["lint"]
 
@@ -17,11 +18,15 @@ __all__ = ["lint"]
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_context
 def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
-    """Check configs and print every problem as FILE:LINE:COLUMN: KEY: PROBLEM. Exits 1 if there is any."""
+    """Check configs and print every problem as FILE:LINE:COLUMN: KEY: PROBLEM. Exits 1 if there is any.
+
+    Where the models file is at hand, it is looked into for the sources that steps ask for.
+    """
     problems: list[Problem] = []
     for path in files:
         try:
-            make_plan(load_config(path))
+            config = load_config(path)
+            problems += model_problems(config, make_plan(config))
         except ConfigError as error:
             problems += error.problems
         except OSError as error:

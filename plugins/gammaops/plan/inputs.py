@@ -84,6 +84,7 @@ class Reader:
         extended takes none.
         """
         named: dict[str, list[Source]] = {role: [] for role in self.spec.consumes}
+        before = len(self.wiring.problems)
         for number, requirement in enumerate(self.step.required_products):
             place = (self.index, "required_products", number)
             for candidate in self._matches(requirement, place):
@@ -92,6 +93,9 @@ class Reader:
                     self._refuse(place, candidate.product, candidate.kind)
                 elif candidate.source not in named[role]:
                     named[role].append(candidate.source)
+        if len(self.wiring.problems) > before:
+            # What is not found is not asked for again.
+            return {role: tuple(sources) for role, sources in named.items()}
         replaced = () if self.step.extend else tuple(external)
         return {
             role: () if role in replaced else self._sources(role, named[role], len(external.get(role, ())))
@@ -117,12 +121,26 @@ class Reader:
         else:
             found = [candidate for candidate in others if _fits(self.wiring, candidate, requirement)]
         if not found:
-            own = [c.product for c in self.wiring.candidates if c.source.step == self.step.name]
-            message = "a step cannot read its own product" if requirement in own else f"no step makes {requirement!r}"
-            names = sorted({candidate.product for candidate in others})
-            near = difflib.get_close_matches(str(requirement), names, n=1)
-            self.wiring.complain(place, message, f"one of: {', '.join(names) or 'none'}", "".join(near))
+            self._complain_of_absence(requirement, others, place)
         return [candidate for candidate in found if self._role_of(candidate.kind)] or found
+
+    def _complain_of_absence(
+        self, requirement: str | Mapping[str, Any], others: Sequence[Candidate], place: tuple[int, str, int]
+    ) -> None:
+        """Say which product nobody makes, or which fact of a mapping no product has, and what there is instead."""
+        if isinstance(requirement, str):
+            wanted, known = requirement, {candidate.product for candidate in others}
+            own = [c.product for c in self.wiring.candidates if c.source.step == self.step.name]
+            message = "a step cannot read its own product" if wanted in own else f"no step makes {wanted!r}"
+        else:
+            facts = [_facts(self.wiring, candidate) for candidate in others]
+            alone = (key for key, value in requirement.items() if not any(_same(value, fact[key]) for fact in facts))
+            key = next(alone, None)
+            wanted, known = str(requirement.get(key or "")), {fact[key or "name"] for fact in facts}
+            message = f"no product of another step has {key}: {wanted}" if key else "no product has all of this at once"
+        names = sorted(known)
+        near = difflib.get_close_matches(wanted, names, n=1)
+        self.wiring.complain(place, message, f"one of: {', '.join(names) or 'none'}", "".join(near))
 
     def _sources(self, role: str, named: Sequence[Source], external: int) -> tuple[Source, ...]:
         """What a role reads of other steps, beside so many external products."""
@@ -164,14 +182,23 @@ def _by_word(candidates: Sequence[Candidate], word: str) -> list[Candidate]:
 
 
 def _fits(wiring: Wiring, candidate: Candidate, requirement: Mapping[str, Any]) -> bool:
-    facts = {
+    facts = _facts(wiring, candidate)
+    return all(_same(value, facts[key]) for key, value in requirement.items())
+
+
+def _facts(wiring: Wiring, candidate: Candidate) -> dict[str, str]:
+    """What a mapping in `required_products` may say of a product."""
+    return {
         "name": candidate.product,
         "step": candidate.source.step,
         "kind": candidate.kind,
         "type": candidate.kind,
         "tag": wiring.specs[candidate.source.step].tag,
     }
-    return all(value in (facts[key], None) or tag_of(str(value)) == facts[key] for key, value in requirement.items())
+
+
+def _same(wanted: Any, fact: str) -> bool:
+    return wanted in (fact, None) or tag_of(str(wanted)) == fact
 
 
 def own_type(wiring: Wiring, name: str) -> str:

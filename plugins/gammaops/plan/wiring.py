@@ -32,6 +32,7 @@ def make_plan(config: AnalysisConfig) -> Plan:
         With every problem: a required product that nobody makes, that is of the wrong kind or that several could give,
         names used twice, cycles, steps that cannot work on their input's dataset type.
     """
+    _refuse_equal_names(config)
     steps = [step for step in config.steps if tag_of(step.tag) != REPORT]
     specs = {step.name: step_specs()[tag_of(step.tag)] for step in steps}
     index = {step.name: position for position, step in enumerate(config.steps)}
@@ -56,6 +57,18 @@ def make_plan(config: AnalysisConfig) -> Plan:
 def group_id(name: str) -> str:
     """A step's name as the id of its task group."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def _refuse_equal_names(config: AnalysisConfig) -> None:
+    """Names come first: with two steps of one name, nothing else can be said for sure."""
+    wiring, first = Wiring(config, {}, {}, ()), dict[str, int]()
+    for index, step in enumerate(config.steps):
+        if step.name in first:
+            message = f"{step.name!r} is the name of steps[{first[step.name]}] already"
+            wiring.complain((index, "name"), message, "a name of its own for every step")
+        first.setdefault(step.name, index)
+    if wiring.problems:
+        raise ConfigError(wiring.problems)
 
 
 def _product_names(step: StepConfig, spec: StepSpec) -> dict[str, str]:

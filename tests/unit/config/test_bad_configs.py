@@ -10,6 +10,7 @@ import yaml
 from gammaops.config import parse_config
 from gammaops.config.blocks import GENERAL, block_levels
 from gammaops.errors import ConfigError
+from gammaops.plan import make_plan
 from gammaops.steps import step_specs
 
 CASES = yaml.safe_load((Path(__file__).resolve().parents[2] / "data" / "mistakes.yaml").read_text(encoding="utf-8"))
@@ -20,7 +21,7 @@ CASES = yaml.safe_load((Path(__file__).resolve().parents[2] / "data" / "mistakes
 def test_mistake_is_reported_with_its_place(crab: str, case: dict):
     assert case["right"] in crab
     with pytest.raises(ConfigError, match=r"^crab\.yaml:") as caught:
-        parse_config(crab.replace(case["right"], case["wrong"], 1), "crab", "crab.yaml")
+        make_plan(parse_config(crab.replace(case["right"], case["wrong"], 1), "crab", "crab.yaml"))
     known = {"{tags}": sorted(step_specs()), "{blocks}": [name for name in block_levels() if name != GENERAL]}
     said = [f"crab.yaml:{line}" for line in case["said"]]
     for place, names in known.items():
