@@ -13,7 +13,6 @@ from astropy.coordinates import SkyCoord
 import gammaops
 from gammaops.config import parse_config
 from gammaops.physics.datasets_io import read_dataset
-from gammaops.plan import Source, make_plan
 from gammaops.products import ProductStore
 from gammaops.simulation import ArchivePlan, simulate_archive
 
@@ -45,6 +44,9 @@ steps:
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _data_folder(tmp_path_factory: pytest.TempPathFactory):
     """Two observations of 28 minutes, one in each wobble position, of the Crab and the source beside it."""
@@ -67,14 +69,6 @@ def products(store: ProductStore):
     return {name: store.open(path) for name, path in result.products.items()}
 
 
-def test_mask_is_wired_only_where_it_is_named():
-    plan = make_plan(parse_config(CONFIG, "iterated", "iterated.yaml"))
-    assert plan["first"].inputs == {"exclusion": ()}
-    assert plan["second"].inputs == {"exclusion": (Source("sources", "mask"),)}
-    assert plan["sources"].inputs == {"map": (Source("first_map", "excess_map"),), "exclusion": ()}
-    assert plan["all_sources"].inputs["exclusion"] == (Source("sources", "mask"),)
-
-
 def background_bias(product) -> tuple[float, float]:
     """Mean over-estimate of background where the ring lies on the Crab, and its statistical error.
 
@@ -90,7 +84,6 @@ def background_bias(product) -> tuple[float, float]:
 
 
 @pytest.mark.requirement("A4.14")
-@pytest.mark.slow
 def test_bias_of_the_ring_background_falls_to_nothing(products):
     (first, error), (second, _), (third, _) = (background_bias(products[name]) for name in ("first", "second", "third"))
     assert first > 10 * error
@@ -105,7 +98,6 @@ def sidecars(store: ProductStore, kind: str) -> list[dict]:
 
 
 @pytest.mark.requirement("A4.14")
-@pytest.mark.slow
 def test_mask_enters_the_key_of_every_dataset(store, products):
     digests = {name: products[name].digest for name in ("sources", "all_sources")}
     read = [

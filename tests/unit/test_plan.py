@@ -36,6 +36,13 @@ def test_only_possible_producer_needs_no_naming() -> None:
 
 
 @pytest.mark.requirement("A2.10", "A3.5")
+def test_optional_input_is_taken_only_where_it_is_named() -> None:
+    text = "steps: [{name: a, tag: count}, {name: r, tag: toy-reduce}]"
+    assert plan_of(text)["r"].inputs == {"values": ()}
+    named = plan_of(text.replace("tag: toy-reduce", "tag: toy-reduce, required_products: a"))
+    assert named["r"].inputs == {"values": (Source("a", "value"),)}
+
+
 def test_required_products_may_name_a_step_or_a_kind() -> None:
     by_step = plan_of(THREE.replace("[one, two]", "[first, second]"))
     by_mapping = plan_of(THREE.replace("[one, two]", "[{step: first}, {tag: count, step: second}]"))

@@ -105,6 +105,19 @@ def test_products_of_other_runs_join_or_replace(tmp_path: Path, more: str, total
         assert (tmp_path / product["path"]).read_text() == f"{total}\n"
 
 
+def test_optional_input_that_is_named_is_not_done_without(tmp_path: Path) -> None:
+    reduce = "{name: r, tag: toy-reduce, required_products: [a]}"
+    for number, status in ((0, "no_work"), (1, "ok")):
+        text = (
+            f"toy: {{words: [x]}}\nsteps: [{{name: a, tag: count, config: {{count: {{number: {number}}}}}}}, {reduce}]"
+        )
+        made = entry(tmp_path, run(text, tmp_path), "r")
+        assert (made["status"], made["reason"]) == (
+            status,
+            "" if number else "it reads values of 'a', which had none to give",
+        )
+
+
 def test_product_of_another_store_is_refused_in_words(tmp_path: Path) -> None:
     elsewhere = f"file:///elsewhere/products/value/ab/ab{'0' * 30}.yaml"
     result = run(joined(1, 2, f", inputs: ['{elsewhere}']"), tmp_path)

@@ -106,20 +106,22 @@ class Background:
         return self._by_map(dataset, observation)
 
     def _by_regions(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
-        region = dataset.counts.geom.region
-        pointing = observation.get_pointing_icrs(observation.tmid)
-        # Where gammapy looks for OFF regions, pixel by pixel.
-        field = WcsGeom.create(
-            skydir=pointing,
-            binsz=u.Quantity(self.parameters.get("binsz") or REGION_BINS),
-            width=4 * region.center.separation(pointing) + 0.3 * u.deg,
-            frame=region.center.frame.name,
-            proj="TAN",
-        )
-        made = self.maker(self.exclusion.on(field)).run(dataset, observation)
+        mask = self.exclusion.on(self._field(dataset, observation)) if self.exclusion else None
+        made = self.maker(mask).run(dataset, observation)
         if made.counts_off is None:
             raise DataError("no-off-region", self._why_no_region())
         return made
+
+    def _field(self, dataset: SpectrumDataset, observation: Observation) -> WcsGeom:
+        """Where gammapy looks for OFF regions, pixel by pixel."""
+        center, pointing = dataset.counts.geom.region.center, observation.get_pointing_icrs(observation.tmid)
+        return WcsGeom.create(
+            skydir=pointing,
+            binsz=u.Quantity(self.parameters.get("binsz") or REGION_BINS),
+            width=4 * center.separation(pointing) + 0.3 * u.deg,
+            frame=center.frame.name,
+            proj="TAN",
+        )
 
     def _why_no_region(self) -> str:
         if self.method == "wobble":
