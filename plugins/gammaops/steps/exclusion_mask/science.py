@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-from astropy.io import fits
+from astropy.coordinates import SkyCoord
 from gammapy.maps import WcsNDMap
 from scipy import ndimage
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from gammapy.maps import WcsGeom
+
     from gammaops.products.base import Product
     from gammaops.steps.base import Section
 
@@ -28,7 +30,7 @@ __all__ = ["Prepared", "prepare", "report", "run", "significant_mask"]
 
 log = logging.getLogger(__name__)
 
-SIGNIFICANCE = "SQRT_TS"
+LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
 
 
 def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]) -> dict[str, Any]:
-    """Make the mask; it and the significance it was made from are two images of one file."""
+    """Make the mask; the file holds nothing else, so that rounds that agree make the same one."""
     (product,) = inputs["map"]
     significance = _highest(read_flux_maps(product.path).sqrt_ts)  # type: ignore[arg-type]
     masks = tuple(mask.path for mask in inputs.get("exclusion", ()) if mask.path is not None)
@@ -56,9 +58,7 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     mask = significant_mask(significance, prepared.significance, prepared.radius)
     if before is not None:
         mask &= before
-    hdus = mask.to_hdulist()
-    hdus.append(fits.ImageHDU(significance.data, significance.geom.to_header(), name=SIGNIFICANCE))
-    hdus.writeto(out["mask"], overwrite=True)
+    mask.write(out["mask"], overwrite=True)
     metrics = _numbers(mask, before, significance)
     log.info("%s regions excluded, %.2f deg2", metrics["regions"], metrics["excluded_deg2"])
     return metrics
@@ -86,17 +86,34 @@ def _numbers(mask: WcsNDMap, before: WcsNDMap | None, significance: WcsNDMap) ->
     excluded = ~mask.data
     new = excluded if before is None else excluded & before.data
     outside = significance.data[mask.data & np.isfinite(significance.data)]
+    labels, number = ndimage.label(excluded)
+    regions = [_region(mask.geom, labels == label, significance.data, area) for label in range(1, number + 1)]
     return {
-        "regions": int(ndimage.label(excluded)[1]),
+        "regions": number,
         "excluded_deg2": float(area[excluded].sum()),
         "excluded_percent": float(100 * area[excluded].sum() / area.sum()),
         "new_deg2": float(area[new].sum()),
         "sqrt_ts_max_outside": float(outside.max()) if outside.size else None,
+        "largest_regions": sorted(regions, key=lambda region: -region["area_deg2"])[:LISTED],
+    }
+
+
+def _region(geom: WcsGeom, inside: np.ndarray, significance: np.ndarray, area: np.ndarray) -> dict[str, Any]:
+    """Where a region is most significant, or its centre if nothing is known there."""
+    known = inside & np.isfinite(significance)
+    highest = float(significance[known].max()) if known.any() else None
+    at = known & (significance == highest) if known.any() else inside
+    y, x = (float(np.mean(index)) for index in np.nonzero(at))
+    place = geom.pix_to_coord((x, y))
+    position = SkyCoord(*place, frame=geom.frame).icrs
+    return {
+        "ra_deg": float(position.ra.deg),
+        "dec_deg": float(position.dec.deg),
+        "area_deg2": float(area[inside].sum()),
+        "sqrt_ts_max": highest,
     }
 
 
 def report(product: Product) -> Section:
     """Where background is not estimated."""
-    mask = read_mask(product.path)  # type: ignore[arg-type]
-    significance = WcsNDMap(mask.geom, fits.getdata(product.path, SIGNIFICANCE).astype(float))
-    return mask_section(mask, significance, product.metrics)
+    return mask_section(read_mask(product.path), product.metrics)  # type: ignore[arg-type]
