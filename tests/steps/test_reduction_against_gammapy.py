@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from itertools import combinations
 
@@ -205,6 +206,18 @@ def test_map(driver, pulsed, mask_file, tmp_path, name, excluded):
         assert 0 < no_ring[safe].mean() < 0.5
         safe = safe & ~no_ring
     np.testing.assert_array_equal(ours.mask_safe.data, safe)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("1d", "phase"), ("3d", "phase"), ("3d", "adaptive-ring")])
+def test_twice_gives_the_same_bytes(driver, pulsed, tmp_path, kind, name):
+    # gammapy's phase maker gives its dataset another name each time.
+    if kind == "1d":
+        config = driver.spectrum_config(pulsed, background=SPECTRA[name][0])
+    else:
+        config = driver.map_config(pulsed, MAPS[name][2], stack=False, background=MAPS[name][0])
+    config["observations"]["obs_ids"] = [OBS_ID]
+    paths = [driver.run_fan("data-reduction", config, tmp_path / run)[0].members[0].path for run in ("a", "b")]
+    assert filecmp.cmp(*paths, shallow=False)
 
 
 CRITERIA = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
