@@ -15,6 +15,7 @@ from regions import CircleSkyRegion
 from gammaops.errors import ConfigError, DataError
 from gammaops.physics.exclusion import Exclusion, read_mask
 from gammaops.physics.reduction import Reduction
+from gammaops.steps import load_science
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
 # About as far from the pointing as the Crab, so that it takes reflected regions away.
@@ -158,3 +159,13 @@ def test_pixel_whose_ring_is_excluded_whole_is_not_safe(reduce):
     safe = dataset.mask_safe.data
     # alpha is of the order of one pixel over a part of the ring, not of 1 over rounding errors.
     assert dataset.alpha.data[safe].max() < 1
+
+
+@pytest.mark.parametrize("method", [None, "phase"])
+def test_mask_of_a_step_for_a_method_that_excludes_nothing_is_refused_at_once(driver, tmp_path, method):
+    parameters = {"on_phase": [[0.1, 0.2]], "off_phase": [[0.5, 0.9]]} if method else {}
+    config = driver.spectrum_config(tmp_path, background={"method": method, "parameters": parameters})
+    mask = driver.product("mask", circle_mask(tmp_path / "mask.fits", CRAB))
+    science = load_science("data-reduction")
+    with pytest.raises(ConfigError, match=f"the method {method or 'none'} excludes nothing"):
+        science.split(science.prepare(config), {"exclusion": (mask,)}, driver.Scope())
