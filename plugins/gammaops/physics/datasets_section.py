@@ -61,7 +61,8 @@ def _is_map(member: Product) -> bool:
 
 
 def _headline(rows: Sequence[Mapping[str, Any]], maps: bool) -> str:
-    observations = sum(len(row["obs_ids"]) for row in rows)
+    # An observation that was cut into intervals has several rows; two instruments may use the same numbers.
+    observations = len({(row.get("instrument"), obs_id) for row in rows for obs_id in row["obs_ids"]})
     hours = sum(row["livetime_s"] for row in rows) / HOUR_S
     counts = sum(row.get("counts") or 0 for row in rows)
     text = f"{observations} observation{'s' if observations != 1 else ''}, {hours:.2f} h of livetime, {counts:.0f} "
