@@ -66,6 +66,7 @@ def off_datasets(tmp_path_factory):
     return make
 
 
+@pytest.mark.requirement("R20")
 def test_significances_are_li_and_mas_and_no_source_passes(driver, off_datasets, tmp_path):
     datasets = off_datasets(1.0)
     product = driver.run_one("off-test", driver.blocks("off-test"), tmp_path, {"datasets": (datasets,)})
@@ -172,6 +173,7 @@ def test_numbers_that_agree_pass_in_any_unit(driver, reference, fit_product, tmp
     )
 
 
+@pytest.mark.requirement("R20")
 def test_number_that_does_not_agree_is_refused(driver, reference, fit_product, tmp_path):
     product = check(driver, reference(-1.2), tmp_path, fit_product)
     assert product.metrics["failed"] == ["crab.index"]

@@ -103,6 +103,7 @@ def curve(driver, folder, product, fit_product, scope=None, **settings):
     return driver.run_fan("light-curve", config, folder, inputs, scope)
 
 
+@pytest.mark.requirement("R19")
 def test_fixed_bins_are_gammapys_over_the_same_intervals(
     driver, slices, fit_product, archive, intervals, starts, tmp_path
 ):
@@ -159,6 +160,7 @@ def test_nights_without_a_site_are_the_authors_error(driver, spectra, fit_produc
         science.split(science.prepare(config), {"datasets": (spectra,), "fit": (fit_product,)}, Scope())
 
 
+@pytest.mark.requirement("R20")
 def test_bayesian_blocks_are_sought_where_asked(driver, spectra, fit_product, tmp_path):
     _, _, without = curve(driver, tmp_path / "no", spectra, fit_product)
     assert "blocks" not in without["bands"][0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gammaops.physics.grouping import Groups
     from gammaops.products.base import Product
 
-__all__ = ["Arranged", "arrange", "as_fitted", "limit", "optimise", "optimiser"]
+__all__ = ["Arranged", "arrange", "as_fitted", "limit", "optimise", "optimiser", "set_as_fitted"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,14 @@ def optimise(fit: Fit, datasets: Datasets) -> FitResult:
 
 def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
     """These datasets with the fitted models, stacked as they were for the fit."""
-    datasets = read_datasets(products)
+    return set_as_fitted(read_datasets(products), fit)
+
+
+def set_as_fitted(datasets: Datasets, fit: Product) -> Datasets:
+    """Some of the fitted datasets, or all, with the fitted models; two or more of one stack are stacked again."""
     groups = read_groups(fit.path)  # type: ignore[arg-type]
+    there = {name: [one for one in members if one in datasets.names] for name, members in groups.items()}
+    groups = {name: members for name, members in there.items() if len(members) > 1}
     models = read_fitted_models(fit.path, fit.files)  # type: ignore[arg-type]
     datasets = stack_groups(datasets, groups)
     rename_datasets(models, groups)

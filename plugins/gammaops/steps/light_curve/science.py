@@ -18,10 +18,11 @@ import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import ConfigError, NoWorkFound, Problem
 from gammaops.nights import night_of
 from gammaops.physics.datasets_io import named_members, read_dataset
+from gammaops.physics.fitting import set_as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.light_curve_section import light_curve_section
-from gammaops.physics.models_io import read_fitted_models, source_of
+from gammaops.physics.models_io import source_of
 from gammaops.physics.time_intervals import TimeIntervals, nanoseconds
 from gammaops.physics.unestimated import estimate, unestimated
 from gammaops.physics.variability import variability
@@ -140,14 +141,13 @@ def _row(start: Time, stop: Time, spans: Mapping[str, tuple[Time, Time]], atol: 
 def run(
     prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path], row: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Estimate the flux in one interval; only its datasets are read."""
+    """Estimate the flux in one interval from its datasets, stacked if they were for the fit; no others are read."""
     wanted = set(json.loads(row["datasets"]))
     members = [(name, member) for name, member in named_members(inputs["datasets"]) if name in wanted]
     datasets = Datasets([read_dataset(member.path, name) for name, member in members])  # type: ignore[arg-type]
     (fit,) = inputs["fit"]
-    models = read_fitted_models(fit.path, fit.files)  # type: ignore[arg-type]
-    datasets.models = models
-    source = source_of(models, prepared.source)
+    datasets = set_as_fitted(datasets, fit)
+    source = source_of(datasets.models, prepared.source)
     interval = Time([row["time_min_tt"], row["time_max_tt"]], scale="tt", format="isot")
     edges = prepared.edges if prepared.edges is not None else datasets[0].counts.geom.axes["energy"].edges[[0, -1]]
     estimator = LightCurveEstimator(
