@@ -39,6 +39,13 @@ def maps(driver, archive, tmp_path_factory):
     return driver.run_fan("data-reduction", config, tmp_path_factory.mktemp("maps"))[0]
 
 
+@pytest.fixture(scope="module")
+def boxes(driver, maps, tmp_path_factory):
+    limits = {"selection_optional": ["ul"]}
+    folder = tmp_path_factory.mktemp("boxes")
+    return made(driver, maps, folder, boxes=BOXES, energy_edges=ENERGIES, parameters=limits)
+
+
 def made(driver, maps, folder, **block):
     config = driver.blocks("flux-profile", flux_profile={"index": 2.5, "parameters": PARAMETERS, **block})
     return driver.run_fan("flux-profile", config, folder, {"datasets": (maps,)})
@@ -54,9 +61,8 @@ def assert_same(profile, expected):
 
 
 @pytest.mark.requirement("R20")
-def test_boxes_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
-    limits = {"selection_optional": ["ul"]}
-    product, rows, metrics = made(driver, maps, tmp_path, boxes=BOXES, energy_edges=ENERGIES, parameters=limits)
+def test_boxes_joined_are_the_profile_in_one_go(maps, boxes):
+    product, rows, metrics = boxes
     datasets = read_datasets((maps,))
     start, end = (SkyCoord(lon, 22.01, unit="deg") for lon in (83.1, 84.1))
     wcs = datasets[0].counts.geom.wcs
@@ -77,6 +83,7 @@ def test_boxes_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
     assert all(here.separation(there.center) < 0.001 * u.deg for here, there in zip(centres, regions, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("R20")
 def test_annuli_joined_are_the_profile_in_one_go(driver, maps, tmp_path):
     edges = {"min": "1 TeV", "max": "10 TeV", "nbins": 2}
@@ -105,9 +112,8 @@ def test_boxes_beyond_the_map_are_rejected_and_the_others_kept(driver, maps):
     assert table["reason"][2] == "it is not within the map of stacked"
 
 
-def test_section_says_where_the_flux_is_highest(driver, maps, tmp_path):
-    product, _, _ = made(driver, maps, tmp_path, boxes=BOXES)
-    section = load_science("flux-profile").report(product)
+def test_section_says_where_the_flux_is_highest(boxes):
+    section = load_science("flux-profile").report(boxes[0])
     assert "at 0.31°, of 3 regions" in section.notes[0], "the middle of a line of 0.93 deg"
     assert len(section.tables[0].rows) == 3
 

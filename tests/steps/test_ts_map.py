@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxMaps, TSMapEstimator
-from gammapy.modeling.models import GaussianSpatialModel, PowerLawSpectralModel, SkyModel
+from gammapy.modeling.models import GaussianSpatialModel, PointSpatialModel, PowerLawSpectralModel, SkyModel
 
 from gammaops.config import parse_config
 from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound
@@ -40,12 +40,13 @@ MODEL = """components:
 """
 
 
-def field_of(driver, archive, folder, *, obs_ids=None, method="fov", nbins=3):
+def field_of(driver, archive, folder, *, obs_ids=None, method="fov", nbins=2):
     """20 x 20 pixels of 0.06 deg around a Crab-like source; IRFs that differ over the map, corners without data."""
     parameters = {"method": "scale"} if method == "fov" else {"r_in": "0.3 deg", "width": "0.1 deg"}
     config = driver.map_config(archive, nbins=nbins, background={"method": method, "parameters": parameters})
     wcs = config["datasets"]["geom"]["wcs"]
     wcs |= {"binsize": "0.06 deg", "width": {"width": "1.2 deg", "height": "1.2 deg"}, "binsize_irf": "0.2 deg"}
+    config["datasets"]["geom"]["axes"]["energy_true"]["nbins"] = 4
     config["datasets"]["safe_mask"]["parameters"]["offset_max"] = "0.7 deg"
     config["observations"]["obs_ids"] = obs_ids
     return driver.run_fan("data-reduction", config, folder)[0]
@@ -102,16 +103,22 @@ def test_joined_tiles_are_the_map_in_one_go(driver, field, tmp_path):
     assert metrics["sqrt_ts_max"] > 7
 
 
-def test_gammapy_alone_reads_the_map(driver, field, tmp_path):
-    config = driver.blocks(
-        "ts-map", ts_map=BLOCK | {"tile_width": None, "energy_edges": {"min": "1 TeV", "max": "2.2 TeV", "nbins": 1}}
-    )
-    product, rows, _ = driver.run_fan("ts-map", config, tmp_path, {"datasets": (field,)})
-    assert len(rows) == 1, "20 pixels are less than an automatic tile"
-    maps = FluxMaps.read(product.path)
-    np.testing.assert_array_equal(maps.sqrt_ts.data, read_flux_maps(product.path).sqrt_ts.data)
+@pytest.fixture(scope="module")
+def one_tile(driver, field, tmp_path_factory):
+    """The map of the first energy bin alone; 20 pixels are less than an automatic tile."""
+    energies = {"min": "1 TeV", "max": "3.2 TeV", "nbins": 1}
+    config = driver.blocks("ts-map", ts_map=BLOCK | {"tile_width": None, "energy_edges": energies})
+    product, rows, _ = driver.run_fan("ts-map", config, tmp_path_factory.mktemp("one"), {"datasets": (field,)})
+    assert len(rows) == 1
+    return product
 
 
+def test_gammapy_alone_reads_the_map(one_tile):
+    maps = FluxMaps.read(one_tile.path)
+    np.testing.assert_array_equal(maps.sqrt_ts.data, read_flux_maps(one_tile.path).sqrt_ts.data)
+
+
+@pytest.mark.slow
 def test_tiles_of_several_energies_and_two_instruments_are_the_joint_map(driver, field, other_field, tmp_path):
     block = BLOCK | {
         "energy_edges": {"min": "1 TeV", "max": "10 TeV", "nbins": 2},
@@ -133,6 +140,7 @@ def test_tiles_of_several_energies_and_two_instruments_are_the_joint_map(driver,
     np.testing.assert_allclose(found.ts.data[fitted], expected.ts.data[fitted], rtol=EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("R20")
 def test_models_of_a_fit_are_subtracted(driver, field, fit, tmp_path):
     inputs = {"datasets": (field,), "fit": (fit,)}
@@ -147,6 +155,7 @@ def test_models_of_a_fit_are_subtracted(driver, field, fit, tmp_path):
     assert np.nanmax(found.sqrt_ts.data) < 5
 
 
+@pytest.mark.slow
 def test_model_that_is_left_out_stays_in_the_map(driver, field, fit, tmp_path):
     inputs = {"datasets": (field,), "fit": (fit,)}
     config = driver.blocks("ts-map", ts_map=BLOCK | {"models_left_out": ["crab"], "tile_width": "2 deg"})
@@ -159,16 +168,15 @@ def test_model_that_is_left_out_stays_in_the_map(driver, field, fit, tmp_path):
     assert metrics["sqrt_ts_max"] > 7
 
 
-def test_section_shows_significance_and_flux(driver, field, tmp_path):
-    config = driver.blocks("ts-map", ts_map=BLOCK | {"tile_width": "2 deg"})
-    product, _, metrics = driver.run_fan("ts-map", config, tmp_path, {"datasets": (field,)})
-    section = load_science("ts-map").report(product)
+def test_section_shows_significance_and_flux(one_tile):
+    section = load_science("ts-map").report(one_tile)
     assert section.title == "TS map"
-    assert section.notes[0].startswith(f"{metrics['sqrt_ts_max']:.1f} σ at RA 83.6")
+    assert section.notes[0].startswith(f"{one_tile.metrics['sqrt_ts_max']:.1f} σ at RA 83.6")
     captions = [figure.caption for figure in section.figures]
     assert [caption.split()[0] for caption in captions] == ["Significance:", "Flux", "Significance"]
 
 
+@pytest.mark.slow
 def test_unknown_model_to_leave_out_lists_the_known_ones(driver, field, fit, tmp_path):
     config = driver.blocks("ts-map", ts_map=BLOCK | {"models_left_out": ["vela"]})
     with pytest.raises(AlgorithmError, match="no model vela in the fit; there are: crab"):
@@ -195,6 +203,25 @@ def test_on_off_datasets_are_refused_with_what_to_do(driver, archive, tmp_path):
     ring = field_of(driver, archive, tmp_path / "ring", method="ring", nbins=1)
     with pytest.raises(AlgorithmError, match=r"ON and OFF counts.*use background method fov"):
         driver.run_fan("ts-map", driver.blocks("ts-map"), tmp_path, {"datasets": (ring,)})
+
+
+@pytest.mark.requires_data
+def test_crab_of_hess_is_gammapys_to_the_last_bit_and_where_it_should_be(driver, test_data, tmp_path):
+    background = {"method": "fov", "parameters": {"method": "scale"}}
+    config = driver.map_config(test_data / "hess-dl3-dr1", background=background)
+    config["observations"]["obs_ids"] = [23523, 23526]
+    config["datasets"]["geom"]["wcs"] |= {"binsize": "0.02 deg", "width": {"width": "0.8 deg", "height": "0.8 deg"}}
+    crab = driver.run_fan("data-reduction", config, tmp_path / "maps")[0]
+    settings = {"kernel_model": {"index": 2.6}, "kernel_width": "0.4 deg", "tile_width": "0.4 deg"}
+    ts_config = driver.blocks("ts-map", ts_map=settings)
+    product, rows, metrics = driver.run_fan("ts-map", ts_config, tmp_path / "ts", {"datasets": (crab,)})
+    assert len(rows) == 4
+    kernel = SkyModel(PowerLawSpectralModel(index=2.6), PointSpatialModel())
+    expected = TSMapEstimator(kernel, kernel_width=0.4 * u.deg).run(read_dataset(crab.members[0].path))
+    np.testing.assert_array_equal(read_flux_maps(product.path).sqrt_ts.data, expected.sqrt_ts.data)
+    # The nebula's centre, 83.633 and 22.014 deg, within a pixel of 0.02 deg.
+    assert metrics["lon_max_deg"] == pytest.approx(83.633, abs=0.02 / np.cos(np.radians(22)))
+    assert metrics["lat_max_deg"] == pytest.approx(22.014, abs=0.02)
 
 
 STEPS = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable, Table
+from astropy.table import Table
 from gammapy.estimators.utils import find_peaks
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
@@ -102,8 +102,8 @@ def _apart(peaks: Sequence[dict[str, Any]], min_distance: u.Quantity) -> list[di
     return kept
 
 
-def _table(peaks: Sequence[Mapping[str, Any]], prefix: str | None) -> QTable:
-    table = QTable({"source_name": np.array([], dtype=str)} | {name: [] * unit for name, unit in COLUMNS.items()})
+def _table(peaks: Sequence[Mapping[str, Any]], prefix: str | None) -> Table:
+    table = Table({"source_name": np.array([], dtype=str)} | {name: [] * unit for name, unit in COLUMNS.items()})
     if not peaks:
         return table
     positions = SkyCoord([peak["position"] for peak in peaks])
@@ -112,7 +112,7 @@ def _table(peaks: Sequence[Mapping[str, Any]], prefix: str | None) -> QTable:
     for name in COLUMNS.keys() - found.keys():
         found[name] = u.Quantity([peak[name] for peak in peaks])
     columns = {name: u.Quantity(found[name]).to(unit) for name, unit in COLUMNS.items()}
-    return QTable({"source_name": source_names(positions, prefix), **columns})
+    return Table({"source_name": source_names(positions, prefix), **columns})
 
 
 def report(product: Product) -> Section:
