@@ -106,6 +106,14 @@ def test_what_cannot_be_carried_over_is_told():
         assert words in told
 
 
+def test_datasets_of_a_file_take_the_place_of_a_reduction():
+    text = SMALL.replace("[data-selection, fit]", "[fit, flux-points]")
+    result = convert(text, "small.yaml")
+    assert result.problems == ()
+    assert tags(result.text) == ["datasets-file", "stack", "fit", "flux-points"]
+    assert "general.datasets_file: the step 'given datasets' takes over those of d.yaml" in result.notes
+
+
 def test_steps_that_nobody_knows_are_told():
     result = convert(SMALL.replace("[data-selection, fit]", "[datasets, spam]"), "small.yaml")
     assert any(note.startswith("general.steps: 'spam' is unknown") for note in result.notes)

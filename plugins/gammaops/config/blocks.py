@@ -74,7 +74,7 @@ _GENERAL = {
 # What gammapy's workflow has in its `general`, and what the chain is made from (see `chain`).
 _GAMMAPY_GENERAL = {
     "steps": texts("gammapy's list of steps"),
-    "datasets_file": path("gammapy's; without effect here: datasets are products of the store"),
+    "datasets_file": path("gammapy's; without effect here: the step datasets-file takes datasets over"),
     "overwrite": {"type": ["boolean", "list"], "default": None, "meta": {"doc": "gammapy's; without effect here"}},
 }
 GAMMAPY_KEYS = frozenset(_GAMMAPY_GENERAL)

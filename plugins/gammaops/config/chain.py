@@ -10,7 +10,7 @@ from gammaops.steps import tag_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["obvious_chain", "unknown_steps"]
+__all__ = ["listed_steps", "obvious_chain", "unknown_steps"]
 
 _REDUCTION = "data-reduction"
 # gammapy's names of steps and ours.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from gammaops.config import parse_config
-from gammaops.config.chain import obvious_chain, unknown_steps
+from gammaops.config.chain import listed_steps, obvious_chain, unknown_steps
 from gammaops.config.layers import given
 from gammaops.config.writing import yaml_text
 from gammaops.conversion.energies import cover_energies
@@ -118,11 +118,6 @@ def _general(data: dict[str, Any], notes: list[str], models_file: str) -> None:
         notes.append(
             "general.overwrite is left out: products never change; a run with `reuse: rebuild` makes them anew"
         )
-    if (path := general.pop("datasets_file", None)) is not None:
-        notes.append(
-            f"general.datasets_file ({path}) is left out: datasets are products of the store; `inputs` of a step takes "
-            "their paths"
-        )
     if models_file:
         general["models_file"] = models_file
     elif path := general.get("models_file"):
@@ -142,7 +137,7 @@ def _steps(data: dict[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     """The steps of the file, else those that its blocks ask for, as far as there are models for them."""
     for finding in unknown_steps(data):
         notes.append(f"{'.'.join(map(str, finding.path))}: {finding.message}; {finding.expected}")
-    steps = obvious_chain(data)
+    steps = _with_given_datasets(data, obvious_chain(data), notes)
     data["general"].pop("steps", None)
     if not data.get("flux_points", {}).get("energy") and any(step["tag"] == "flux-points" for step in steps):
         notes.append("flux points are left out: flux_points.energy is not given, with which gammapy stops as well")
@@ -162,6 +157,23 @@ def _steps(data: dict[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     if not data["general"]:
         del data["general"]
     return [step for step in steps if step["tag"] not in NEED_MODELS]
+
+
+def _with_given_datasets(data: dict[str, Any], steps: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:
+    """Datasets of a file instead of a reduction, where ``general.steps`` lists none."""
+    path = data["general"].pop("datasets_file", None)
+    if path is None:
+        return steps
+    listed = {str(name) for name in listed_steps(data)}
+    if not listed or listed & {"data-selection", "observations", "datasets", "data-reduction"}:
+        notes.append(
+            f"general.datasets_file ({path}) is left out: the datasets are made anew, as products of the store"
+        )
+        return steps
+    data["datasets_file"] = {"path": path}
+    notes.append(f"general.datasets_file: the step 'given datasets' takes over those of {path}")
+    given_datasets = {"name": "given datasets", "tag": "datasets-file", "products": ["datasets"]}
+    return [given_datasets, *(step for step in steps if step["tag"] != "data-reduction")]
 
 
 def _problems(text: str, source: str) -> tuple[Problem, ...]:

@@ -1,0 +1,1 @@
+"""Datasets file: datasets that gammapy has written, as products."""

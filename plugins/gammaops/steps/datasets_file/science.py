@@ -1,0 +1,141 @@
+"""Datasets file: datasets that gammapy has written, read by gammapy and published as products."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from astropy.io import fits
+from astropy.table import Table
+from astropy.time import Time
+from gammapy.datasets import DATASET_REGISTRY
+
+import gammaops.physics.environment  # noqa: F401 - settles the process
+from gammaops.errors import AlgorithmError, DataError, NoWorkFound
+from gammaops.physics.archive import lies_within
+from gammaops.physics.datasets_io import write_dataset
+from gammaops.physics.datasets_section import datasets_section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gammapy.datasets import MapDataset
+
+    from gammaops.products.base import IndexDraft, Product
+    from gammaops.steps.base import Scope, Section
+
+__all__ = ["collect", "prepare", "report", "run", "sources", "split"]
+
+TYPES = ("MapDataset", "MapDatasetOnOff", "SpectrumDataset", "SpectrumDatasetOnOff")
+# Keywords of an OGIP spectrum that name further files.
+OGIP = ("RESPFILE", "ANCRFILE", "BACKFILE")
+
+
+def prepare(config: Mapping[str, Any]) -> Path:
+    """The file; it is not opened."""
+    return Path(config["datasets_file"]["path"])
+
+
+def split(prepared: Path, inputs: Mapping[str, Sequence[Product]], scope: Scope) -> Table:
+    """One row per dataset of the file."""
+    try:
+        entries = yaml.safe_load(prepared.read_text(encoding="utf-8"))["datasets"]
+        rows = [(entry["name"], entry["type"], entry["filename"], entry.get("format", "")) for entry in entries]
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        message = f"{prepared.name} is not what Datasets.write makes: {type(error).__name__}: {error}"
+        raise AlgorithmError(message) from error
+    states = [_state(prepared.parent, kind, filename) for _, kind, filename, _ in rows]
+    texts = {
+        "label": [name for name, *_ in rows],
+        "status": ["rejected" if reason else "selected" for reason in states],
+        "reason_class": ["not-usable" if reason else "" for reason in states],
+        "reason": states,
+        "entry": [json.dumps(row) for row in rows],
+    }
+    return Table(texts, dtype=[str] * len(texts))
+
+
+def _state(folder: Path, kind: str, filename: str) -> str:
+    """Why a dataset cannot be taken over; empty if it can."""
+    if kind not in TYPES:
+        return f"a {kind} is none of {', '.join(TYPES)}"
+    if not lies_within(folder, filename):
+        return f"{filename} is not in the folder of the datasets file"
+    return ""
+
+
+def sources(prepared: Path, row: Mapping[str, Any]) -> list[Path]:
+    """The dataset's files."""
+    _, _, filename, _ = json.loads(row["entry"])
+    first = prepared.parent / filename
+    header = fits.getheader(first, 1)
+    named = [
+        str(header.get(key) or "") for key in OGIP if str(header.get(key) or "").strip().lower() not in ("", "none")
+    ]
+    return [first, *(first.parent / name for name in named if lies_within(first.parent, name))]
+
+
+def run(
+    prepared: Path, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path], row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Read one dataset with gammapy, and write it as every dataset here is written."""
+    name, kind, filename, form = json.loads(row["entry"])
+    entry = {"name": name, "type": kind, "filename": str(prepared.parent / filename)} | (
+        {"format": form} if form else {}
+    )
+    try:
+        dataset = DATASET_REGISTRY.get_cls(kind).from_dict(entry)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError("unreadable", f"gammapy cannot read {filename}: {type(error).__name__}: {error}") from error
+    metrics = _metrics(dataset)
+    write_dataset(dataset, out["dataset"])
+    return metrics
+
+
+def _metrics(dataset: MapDataset) -> dict[str, Any]:
+    gti, meta = dataset.gti, dataset.meta_table
+    livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None else None
+    if livetime is None and gti is not None:
+        livetime = gti.time_sum
+    intervals = [] if gti is None else zip(gti.time_start, gti.time_stop, strict=True)
+    told = {} if meta is None else {key: meta[key][0] for key in ("OBS_ID", "TELESCOP") if key in meta.colnames}
+    return {
+        "name": dataset.name,
+        "obs_ids": _numbers(told.get("OBS_ID")),
+        "livetime_s": 0.0 if livetime is None else float(livetime.to_value("s")),
+        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in intervals],
+        "instrument": str(told.get("TELESCOP", "")),
+    }
+
+
+def _numbers(obs_id: Any) -> list[int]:
+    """Numbers of the observations; a stack lists several."""
+    if obs_id is None:
+        return []
+    found = obs_id if hasattr(obs_id, "__len__") and not isinstance(obs_id, str) else [obs_id]
+    return [int(one) for one in found if str(one).isdigit()]
+
+
+def _iso_tt(time: Time) -> str:
+    return str(Time(time.tt, precision=9).isot)
+
+
+def collect(
+    prepared: Path,
+    inputs: Mapping[str, Sequence[Product]],
+    out: Mapping[str, IndexDraft],
+    parts: Sequence[Product],
+) -> dict[str, Any]:
+    """List the datasets in the order of the file."""
+    if not parts:
+        raise NoWorkFound("no dataset can be taken over")
+    for part in parts:
+        out["datasets"].add(part, dict(part.metrics))
+    return {"datasets": len(parts), "livetime_s": sum(part.metrics["livetime_s"] for part in parts)}
+
+
+def report(product: Product) -> Section:
+    """What the datasets hold."""
+    return datasets_section(product)
