@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -164,3 +166,20 @@ def test_flux_points_are_those_of_the_stack_that_was_fitted(driver, fitted, obse
     found = read_flux_points(product.path)
     for name in ("norm", "norm_err", "norm_ul", "sqrt_ts"):
         np.testing.assert_allclose(getattr(found, name).data, getattr(expected, name).data, rtol=1e-6, err_msg=name)
+
+
+def test_flux_points_of_a_joint_fit_carry_its_warning(driver, fitted, observations, tmp_path):
+    config = driver.blocks("flux-points", flux_points={"energy": {"min": "1 TeV", "max": "10 TeV", "nbins": 1}})
+    warnings = {}
+    for how in ("joint", "auto"):
+        fit = fitted(how)
+        inputs = {"datasets": (observations,), "fit": (fit,)}
+        product, _, _ = driver.run_fan("flux-points", config, tmp_path / "a" / "b" / how / "c", inputs)
+        root = product.path.parents[3]
+        path = root / "fit" / how / "fit.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(fit.path.read_bytes())
+        sidecar = {"inputs": {"fit": [{"path": str(path.relative_to(root))}]}, "config": config}
+        warnings[how] = load_science("flux-points").report(replace(product, sidecar=sidecar)).warnings
+    assert warnings["auto"] == ()
+    assert [line.startswith("6 ON/OFF spectra were fitted jointly") for line in warnings["joint"]] == [True]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 from gammapy.maps import Map
 
@@ -20,7 +19,7 @@ from gammaops.physics.datasets_io import read_datasets
 from gammaops.physics.fit_gates import failed_gates
 from gammaops.physics.fitting import limit, optimise, optimiser
 from gammaops.physics.grouping import kind_of, rename_datasets, stack_groups
-from gammaops.physics.models_io import read_fitted_models
+from gammaops.physics.models_io import read_fit, read_fitted_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +96,7 @@ class Bootstrap:
         AlgorithmError
             If their counts cannot be drawn.
         """
-        document = yaml.safe_load(fit.path.read_text(encoding="utf-8"))["fit"]  # type: ignore[union-attr]
+        document = read_fit(fit.path)  # type: ignore[arg-type]
         settings = document["settings"]
         datasets = read_datasets(products)
         groups = _split_maps(datasets, document["groups"])

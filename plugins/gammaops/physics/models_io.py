@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attach",
     "fit_document",
+    "read_fit",
     "read_fitted_models",
     "read_fitted_spectra",
     "read_groups",
@@ -250,9 +251,15 @@ def _names_file(value: Any) -> bool:
     return isinstance(value, list) and any(_names_file(item) for item in value)
 
 
+def read_fit(path: Path) -> dict[str, Any]:
+    """Result and settings of a fit product: its key ``fit``."""
+    fit: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["fit"]
+    return fit
+
+
 def read_groups(path: Path) -> dict[str, list[str]]:
     """Which datasets were stacked for a fit product, by the name of the stack."""
-    groups: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))["fit"].get("groups", {})
+    groups: dict[str, list[str]] = read_fit(path).get("groups", {})
     return groups
 
 

@@ -136,7 +136,8 @@ def _planned(
     for step in ordered:
         spec = wiring.specs[step.name]
         sources = inputs[step.name]
-        found = {types[source.step] for role in sources.values() for source in role} - {""}
+        made = [types[source.step] for role in sources.values() for source in role]
+        found = {kind for kinds in made for kind in kinds.split("+")} - {""}
         types[step.name] = own_type(wiring, step.name) or "+".join(sorted(found))
         wrong = sorted(found - set(spec.dataset_types))
         if wrong:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.counts_by_energy import counts_by_energy
 from gammaops.physics.fit_gates import GATES, failed_gates
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.fitting import arrange, optimise, optimiser
-from gammaops.physics.models_io import fit_document, read_fitted_spectra, read_models, write_fit
+from gammaops.physics.models_io import fit_document, read_fit, read_fitted_spectra, read_models, write_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,5 +92,4 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets, failed: Mapping[str, st
 
 def report(product: Product) -> Section:
     """Parameters, and counts against the best fit."""
-    fit = yaml.safe_load(product.path.read_text(encoding="utf-8"))["fit"]  # type: ignore[union-attr]
-    return fit_section(read_fitted_spectra(product.path), fit)  # type: ignore[arg-type]
+    return fit_section(read_fitted_spectra(product.path), read_fit(product.path))  # type: ignore[arg-type]

@@ -14,11 +14,12 @@ from gammapy.estimators import FluxPointsEstimator
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.datasets_io import energy_axis_of, named_members
+from gammaops.physics.fit_section import low_off_warning
 from gammaops.physics.fitting import as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.lineage import inputs_of
-from gammaops.physics.models_io import read_fitted_spectra, source_of
+from gammaops.physics.models_io import read_fit, read_fitted_spectra, source_of
 from gammaops.physics.sections import spectrum_section
 from gammaops.physics.unestimated import estimate, unestimated, unestimated_note
 
@@ -149,9 +150,12 @@ def report(product: Product) -> Section:
     """The spectrum, with the error band of the fit if its product is still there."""
     points = read_flux_points(product.path)  # type: ignore[arg-type]
     points.meta["n_sigma_ul"] = product.sidecar["config"]["flux_points"]["parameters"].get("n_sigma_ul")
-    model = points.reference_model
+    model, warning = points.reference_model, ""
     for path in inputs_of(product, "fit"):
         model = read_fitted_spectra(path)[product.metrics["source"]]
+        warning = low_off_warning(read_fit(path))
     section = spectrum_section(points, model.spectral_model)
     lost = unestimated_note(product.metrics.get("points_without_flux") or ())
-    return replace(section, notes=(*section.notes, lost)) if lost else section
+    return replace(
+        section, notes=(*section.notes, *filter(None, [lost])), warnings=(*section.warnings, *filter(None, [warning]))
+    )

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from astropy.table import Table, vstack
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.bootstrap import Bootstrap, random_state
 from gammaops.physics.datasets_io import named_members
+from gammaops.physics.models_io import read_fit
 from gammaops.physics.toy_section import toy_section
 from gammaops.physics.toy_summary import summary
 
@@ -75,7 +75,7 @@ def run(
 
 
 def _stat_of_data(fit: Product) -> float:
-    return float(yaml.safe_load(fit.path.read_text(encoding="utf-8"))["fit"]["total_stat"])  # type: ignore[union-attr]
+    return float(read_fit(fit.path)["total_stat"])  # type: ignore[arg-type]
 
 
 def collect(
