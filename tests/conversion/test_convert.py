@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from gammaops.simulation import ArchivePlan, simulate_archive
 
 GAMMAPY = Path(gammapy.__file__).parent
 CONFIGS = sorted(path for path in GAMMAPY.glob("*/config/*.yaml") if not path.name.startswith("model"))
+RUNS = [("example-1d", ""), ("example-3d", "")] + [("docs", "excess map")] * (os.environ.get("FULL") == "1")
 IDS = [f"{path.parts[-3]}-{path.stem}" for path in CONFIGS]
 
 
@@ -162,7 +164,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "step"), [("example-1d", ""), ("example-3d", ""), ("docs", "excess map")])
+@pytest.mark.parametrize(("name", "step"), RUNS, ids=[name for name, _ in RUNS])
 @pytest.mark.requirement("R30")
 def test_configs_of_gammapy_run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, step: str):
     """All steps of the examples; of the documentation's config the maps: ten minutes do not pin down its model."""

@@ -32,7 +32,7 @@ LISTED = {
 }
 TWINS = yaml.safe_load((ROOT / "tests" / "data" / "twins.yaml").read_text(encoding="utf-8"))
 # One of each kind, unless FULL=1 asks for all.
-SAMPLE = {"crab-1d", "hess1-hess1u-joint", "nightly-quicklook", "sensitivity", "tsmap-survey"}
+SAMPLE = {"hess1-hess1u-joint", "nightly-quicklook", "sensitivity", "tsmap-survey"}
 CHOSEN = [path for path in CONFIGS if path.stem in SAMPLE or os.environ.get("FULL") == "1"]
 
 

@@ -15,6 +15,10 @@ from gammaops.physics.datasets_io import read_dataset
 from gammaops.products import ProductStore, RunFolder
 from gammaops.steps import load_science
 
+AXES = {
+    "energy": {"min": "0.5 TeV", "max": "50 TeV", "nbins": 8},
+    "energy_true": {"min": "0.3 TeV", "max": "100 TeV", "nbins": 20},
+}
 CONFIG = """
 general: {models_file: models.yaml}
 datasets_file: {path: given/datasets.yaml}
@@ -28,7 +32,8 @@ steps:
 @pytest.fixture
 def given(driver, archive, tmp_path: Path, models_file: Path, monkeypatch) -> Datasets:
     """Two spectra as gammapy writes them, below the data folder."""
-    product, _, _ = driver.run_fan("data-reduction", driver.spectrum_config(archive), tmp_path / "made")
+    config = driver.spectrum_config(archive, geom={"axes": AXES})
+    product, _, _ = driver.run_fan("data-reduction", config, tmp_path / "made")
     datasets = Datasets([read_dataset(member.path) for member in product.members])
     (tmp_path / "data" / "given").mkdir(parents=True)
     datasets.write(tmp_path / "data" / "given" / "datasets.yaml")
@@ -37,8 +42,8 @@ def given(driver, archive, tmp_path: Path, models_file: Path, monkeypatch) -> Da
     return datasets
 
 
-def record(out: Path) -> tuple[dict, dict[str, Path]]:
-    result = gammaops.run(parse_config(CONFIG, "given", "given.yaml"), out)
+def record(out: Path, *steps: str) -> tuple[dict, dict[str, Path]]:
+    result = gammaops.run(parse_config(CONFIG, "given", "given.yaml"), out, steps=steps)
     found = RunFolder.of(ProductStore(out), result.report).read_json("run.json")
     return found, {product["name"]: out / product["path"] for step in found["steps"] for product in step["products"]}
 
@@ -60,10 +65,10 @@ def test_they_are_taken_over_and_fitted(given: Datasets, tmp_path: Path):
 
 
 def test_another_file_makes_another_product(given: Datasets, tmp_path: Path):
-    _, first = record(tmp_path / "store")
+    _, first = record(tmp_path / "store", "given")
     given[0].counts.data[0] += 1
     given.write(tmp_path / "data" / "given" / "datasets.yaml", overwrite=True)
-    _, second = record(tmp_path / "store")
+    _, second = record(tmp_path / "store", "given")
     assert first["datasets"] != second["datasets"]
 
 
