@@ -59,6 +59,8 @@ def test_single_dataset_in_its_own_bins_loses_only_bins_that_are_not_safe(driver
     dataset = read_dataset(one.members[0].path)
     safe = dataset.mask_safe.data[:, 0, 0]
     assert 0 < found.metrics["bins_left_out"] == int((~safe).sum()) < len(safe) / 2
+    note = f"{found.metrics['bins_left_out']} energy bins are left out: not safe, or without a response."
+    assert load_science("sensitivity").report(found).notes[1] == note
     # Responses are stacked in single precision.
     assert_same(table, SensitivityEstimator(n_sigma=3, gamma_min=5).run(dataset)[safe])
 

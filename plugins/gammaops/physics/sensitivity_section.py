@@ -48,7 +48,9 @@ def sensitivity_section(found: table.Table) -> Section:
         for row in found
     ]
     figure = Figure(caption, encode(partial(draw_sensitivity, found=found)))
-    return Section("Sensitivity", (figure,), (Table(header, rows),), (headline,))
+    left_out = found.meta["bins_left_out"]
+    notes = (f"{left_out} energy bins are left out: not safe, or without a response.",) if left_out else ()
+    return Section("Sensitivity", (figure,), (Table(header, rows),), (headline, *notes))
 
 
 def draw_sensitivity(axes: Axes, found: table.Table) -> None:

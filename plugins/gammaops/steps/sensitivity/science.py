@@ -58,9 +58,10 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     estimated = prepared.estimator.run(dataset)
     table = _usable(estimated, dataset.mask_safe.data[:, 0, 0])
     livetime = float(dataset.exposure.meta["livetime"].to_value("s"))
-    table.meta = {"livetime_s": livetime, "n_sigma": float(prepared.estimator.n_sigma)}
+    left_out = len(estimated) - len(table)
+    table.meta = {"livetime_s": livetime, "n_sigma": float(prepared.estimator.n_sigma), "bins_left_out": left_out}
     table.write(out["sensitivity"], format="ascii.ecsv", overwrite=True)
-    metrics = {"livetime_s": livetime, "bins": len(table), "bins_left_out": len(estimated) - len(table), **_best(table)}
+    metrics = {"livetime_s": livetime, "bins": len(table), "bins_left_out": left_out, **_best(table)}
     log.info("sensitivity of %.1f h in %s energy bins", livetime / 3600, len(table))
     return metrics
 
