@@ -10,6 +10,7 @@ from gammaops.ledger import LedgerRow, StepOutcome, Verdict, cut_flow, judge, me
 from gammaops.products import RunFolder
 from gammaops.runner.failures import PARTS, failure_notes
 from gammaops.runner.left import Left, step_state
+from gammaops.runner.previous import with_previous
 from gammaops.runner.science import render_report
 from gammaops.runner.scope import scope_in_words
 
@@ -45,7 +46,8 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
     record, products = _record(run, tasks)
     folder = _place(run.folder, record)
     record = {**record, "run": folder.relative, "version": folder.path.name}
-    asked = {**record, "provenance": {**record["provenance"], "reported_by": asdict(who)}}
+    provenance = {**record["provenance"], "reported_by": asdict(who)}
+    asked = {**record, "provenance": provenance, "steps": with_previous(run, record)}
     try:
         page = render_report(asked, products)
     except Exception:

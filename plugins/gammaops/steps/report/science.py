@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gammaops.physics.change import change_table
 from gammaops.report import Part, meaning, render_report
 from gammaops.steps import load_science
 from gammaops.steps.base import Section, Table
@@ -79,7 +80,16 @@ def _part(step: Mapping[str, Any], entry: Mapping[str, Any], product: Product | 
         return None
     try:
         draw = getattr(load_science(part.tag), "report", None)
-        return None if draw is None else replace(part, section=draw(product))
+        return None if draw is None else replace(part, section=_compared(draw(product), entry))
     except Exception as error:  # whatever breaks one picture, the shifter needs the rest of the page
         log.exception("the section of %s (%s) could not be drawn", part.product, part.tag)
         return replace(part, problem=f"{type(error).__name__}: {error}")
+
+
+def _compared(section: Section, entry: Mapping[str, Any]) -> Section:
+    """A fit beside that of the run before."""
+    previous = entry.get("previous")
+    if not previous:
+        return section
+    table = change_table(entry["metrics"]["parameters"], previous["parameters"], previous["run"])
+    return replace(section, tables=(*section.tables, table))
