@@ -72,6 +72,9 @@ def test_toys_are_the_same_however_they_are_cut(driver, observations, fit, tmp_p
     assert metrics["toys"] == 4
     toys = Table.read(one.path)
     assert list(toys["toy"]) == [1, 2, 3, 4]
+    section = load_science("toys").report(one)
+    assert section.notes[1].startswith("4 times data were drawn from the fitted models")
+    assert [row[0] for row in section.tables[0].rows] == [INDEX, AMPLITUDE]
     other, _, _ = make(driver, observations, fit, tmp_path / "seed", number=2, seed=1)
     assert Table.read(other.path)[INDEX][0] != toys[INDEX][0]
 
@@ -195,6 +198,5 @@ def test_joint_fit_of_the_same_observations_is_too_soft_and_says_so(driver, many
     if FULL:
         assert one["bias"] == pytest.approx(0.76, abs=0.25)
         assert one["coverage_percent"] < 63
-        assert any(
-            line.startswith(f"{INDEX} comes out too high") for line in toy_section(Table.read(product.path)).warnings
-        )
+        warnings = load_science("toys").report(product).warnings
+        assert any(line.startswith(f"{INDEX} comes out too high") for line in warnings)
