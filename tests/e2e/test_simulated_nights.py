@@ -108,6 +108,27 @@ def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Pa
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
 
 
+MASKED = CONFIG.replace(
+    "steps: [{name: reduce, tag: data-reduction}]",
+    """steps:
+  - {name: maps, tag: data-reduction, config: {datasets: &maps}}
+  - {name: sky, tag: excess-map, required_products: [maps]}
+  - {name: mask, tag: exclusion-mask, required_products: [sky]}
+  - {name: masked maps, tag: data-reduction, required_products: [mask], config: {datasets: &maps}}""",
+).replace(
+    "&maps",
+    "{type: 3d, background: {method: ring, parameters: {r_in: 0.3 deg, width: 0.2 deg}},"
+    " geom: {wcs: {skydir: {frame: icrs, lon: 83.63 deg, lat: 22.01 deg}}}}",
+)
+
+
+def test_late_observations_are_looked_for_where_a_step_reads_a_mask_too(tmp_path: Path) -> None:
+    store, config = ProductStore(tmp_path), parse_config(MASKED, name="masked", source="masked.yaml")
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, path)[0] for path in found] == list(NIGHTS)
+
+
 def test_quality_cuts_reject_and_are_named(tmp_path: Path) -> None:
     text = CONFIG.replace("required_irf: [aeff, edisp]", "required_irf: [aeff, edisp], quality: {livetime: {min: 1 h}}")
     result = run(tmp_path, text, nights=NIGHTS[:1])

@@ -160,12 +160,13 @@ def test_deviations_of_normal_values_are_normal():
     assert np.mean(found) == pytest.approx(0, abs=0.15)
 
 
-def test_the_moon_is_where_it_was(tmp_path):
-    """The lunar eclipse of 2004-10-28, greatest at 03:04 UTC: the moon within 0.6 deg of the point opposite the sun.
+@pytest.mark.parametrize("greatest", ["2004-10-28T03:04:00", "2029-06-26T03:22:00"])
+def test_the_moon_is_where_an_eclipse_puts_it(tmp_path, greatest):
+    """Total lunar eclipses, a past and a coming one: the moon within 0.6 deg of the point opposite the sun.
 
-    Seen from a place on the Earth, it is up to 1 deg off.
+    Seen from a place on the Earth, it is up to 1 deg off. The coming one is later than the IERS table.
     """
-    eclipse = Time("2004-10-28T03:04:00")
+    eclipse = Time(greatest)
     sun = get_body("sun", eclipse)
     opposite = SkyCoord(sun.ra + 180 * u.deg, -sun.dec)
     start = (eclipse - Time(53345.75, format="mjd", scale="tt")).to_value("s")
@@ -244,12 +245,21 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
     ("text", "message"),
     [
         ("observation: 1", r"decisions.yaml:1:1: observations.quality.overrides: not a list"),
-        ("- 1\n", r"decisions.yaml:1:3: .*a decision with int"),
+        ("- 1\n", r"decisions.yaml:1:3: .*a decision with nothing"),
         (
             "- {observation: 1, verdict: reject}\n",
-            "a decision with observation, verdict; expected observation, verdict, aut",
+            "a decision with observation, verdict; expected once each: observation, verdict, aut",
         ),
-        ("- {observation: '1', verdict: reject, author: a, comment: b}\n", "observation is '1'; expected an obs_id"),
+        ("- {observation: one, verdict: reject, author: a, comment: b}\n", "observation is 'one'; expected an obs_id"),
+        (
+            "- {observation: 020136, verdict: reject, author: a, comment: b}\n",
+            "'020136'; expected an obs_id without lead",
+        ),
+        (
+            "- {observation: 1, observation: 2, verdict: reject, author: a, comment: b}\n",
+            "a decision with observation, observation",
+        ),
+        ("- {observation: !!python/name:os.system 1, verdict: reject, author: a, comment: b}\n", "a decision with nothing"),
         (
             "- {observation: 1, verdict: maybe, author: a, comment: b}\n",
             "verdict is 'maybe'; expected accept or reject",

@@ -54,7 +54,8 @@ _LOG = {
         aliases={level.upper(): level for level in _LEVELS},
     ),
     "filename": text(
-        "Log file below `logs/` of the store (command line)", regex=r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
+        "Log file below `logs/` of the store (command line)",
+        regex=LOG_FILE,
     ),
     "filemode": choice(("a", "w"), "Append to the log file, or replace it (command line)", "a"),
     "format": text("Format of log lines, as of Python's logging (command line)"),

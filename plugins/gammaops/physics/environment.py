@@ -26,6 +26,8 @@ def settle() -> None:
     # The IERS table that astropy carries is part of its version; a downloaded one would change with the day.
     iers.conf.auto_download = False
     iers.conf.iers_degraded_accuracy = "ignore"
+    # Nights later than that table are processed too: its predictions are good to arcseconds, which is enough here.
+    iers.conf.auto_max_age = None
     gammapy_parallel.N_JOBS_DEFAULT = 1
     gammapy_parallel.BACKEND_DEFAULT = "multiprocessing"
     gammapy_pbar.SHOW_PROGRESS_BAR = False

@@ -8,6 +8,8 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body
 
+import gammaops.physics.environment  # noqa: F401 - settles the process
+
 if TYPE_CHECKING:
     from astropy.time import Time
 

@@ -8,14 +8,16 @@ comment: clouds from 23:10 on
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from gammaops.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["KEY", "Override", "read_overrides"]
@@ -23,6 +25,8 @@ __all__ = ["KEY", "Override", "read_overrides"]
 KEY = "observations.quality.overrides"
 VERDICTS = ("accept", "reject")
 FIELDS = ("observation", "verdict", "author", "comment")
+PLAIN = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp"))
+OBS_ID = re.compile("0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,9 @@ def read_overrides(path: Path) -> dict[int, Override]:
     ConfigError
         With every entry that is not whole, and every observation that is decided twice, with its line.
     """
-    text = path.read_text(encoding="utf-8-sig")
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError([Problem(str(path), 0, 0, KEY, f"not YAML: {error}", "a list of decisions")]) from error
     if root is None:
         return {}
@@ -57,30 +60,38 @@ def read_overrides(path: Path) -> dict[int, Override]:
     decisions: dict[int, Override] = {}
     problems: list[Problem] = []
     for node in root.value:
-        entry = yaml.SafeLoader("").construct_document(node)
+        entry = _texts(node)
         wrong = _wrong(entry, decisions)
         if wrong:
             problems.append(_problem(path, node, *wrong))
         else:
-            decisions[entry["observation"]] = Override(*(str(entry[name]) for name in FIELDS[1:]))
+            values = dict(entry)
+            decisions[int(values["observation"])] = Override(*(values[name].strip() for name in FIELDS[1:]))
     if problems:
         raise ConfigError(problems)
     return decisions
 
 
-def _wrong(entry: Any, known: dict[int, Override]) -> tuple[str, str] | None:
+def _texts(node: yaml.Node) -> list[tuple[str, str]]:
+    """Keys and values of an entry as they are written, nothing taken for a number; empty if they are not plain."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    plain = all(isinstance(part, yaml.ScalarNode) and part.tag in PLAIN for pair in pairs for part in pair)
+    return [(key.value, value.value) for key, value in pairs] if plain else []
+
+
+def _wrong(entry: list[tuple[str, str]], known: Mapping[int, Override]) -> tuple[str, str] | None:
     """What is wrong with an entry, and what would be right."""
-    if not isinstance(entry, dict) or set(entry) != set(FIELDS):
-        given = ", ".join(map(str, entry)) if isinstance(entry, dict) else type(entry).__name__
-        return f"a decision with {given or 'nothing'}", ", ".join(FIELDS)
-    observation = entry["observation"]
-    if not isinstance(observation, int) or isinstance(observation, bool):
-        return f"observation is {observation!r}", "an obs_id"
-    if entry["verdict"] not in VERDICTS:
-        return f"verdict is {entry['verdict']!r}", " or ".join(VERDICTS)
-    if not all(isinstance(entry[name], str) and entry[name].strip() for name in ("author", "comment")):
+    if sorted(name for name, _ in entry) != sorted(FIELDS):
+        return f"a decision with {', '.join(name for name, _ in entry) or 'nothing'}", f"once each: {', '.join(FIELDS)}"
+    given = dict(entry)
+    observation = given["observation"]
+    if not OBS_ID.fullmatch(observation):
+        return f"observation is {observation!r}", "an obs_id without leading zeros, such as 23523"
+    if given["verdict"] not in VERDICTS:
+        return f"verdict is {given['verdict']!r}", " or ".join(VERDICTS)
+    if not all(given[name].strip() for name in ("author", "comment")):
         return f"observation {observation} without author or comment", "who decided it, and why"
-    if observation in known:
+    if int(observation) in known:
         return f"observation {observation} is decided twice", "one decision"
     return None
 

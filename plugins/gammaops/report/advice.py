@@ -10,6 +10,7 @@ _ASK_AGAIN = (
     "Ask the data manager for a fresh copy of the file, then process the night again: only this observation is reduced."
 )
 _BY_ITSELF = "Nothing now: the next run looks for it again by itself."
+_ASK_ANALYST = "Ask the analyst: the reason tells which setting does not fit. The data may be fine."
 _IRF = "Ask the data manager which IRF release covers it, then process the night again: only it is reduced."
 
 STATES = MappingProxyType(
@@ -46,6 +47,14 @@ _REASONS = MappingProxyType(
         "outside-map": (
             "it does not see any part of the map",
             "Ask the analyst: the selection takes observations that the map does not cover. The data are fine.",
+        ),
+        "no-background": ("the background cannot be estimated with this method", _ASK_ANALYST),
+        "no-phase": ("its events carry no phase", "Ask the data manager for events with phases, or the analyst."),
+        "wrong-enclosure": ("its instrument responses are made for another kind of analysis", _ASK_ANALYST),
+        "not-reducible": ("gammapy cannot reduce it with these settings", _ASK_ANALYST),
+        "path-outside-archive": (
+            "the index names a file outside the archive's folder",
+            "Ask the data manager to bring the file into the archive, or to mend the index. The data may be fine.",
         ),
         "oom": (
             "it needed more memory than a worker has, twice",

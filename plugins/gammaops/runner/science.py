@@ -47,8 +47,5 @@ def render_report(record: Mapping[str, Any], products: Mapping[str, Product]) ->
 
 def run_with_ray(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Sequence[Any]:
     """Results of a function for each tuple of arguments, in their order, by gammapy's prototype of ray support."""
-    parallel = import_module("gammapy.utils.parallel")
-    results: Sequence[Any] = parallel.run_multiprocessing(
-        function, arguments, backend="ray", pool_kwargs={"processes": jobs}
-    )
+    results: Sequence[Any] = import_module("gammaops.physics.parallel").run_with_ray(function, arguments, jobs)
     return results

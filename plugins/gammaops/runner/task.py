@@ -93,6 +93,13 @@ class StepTask:
         config, files = _resolved(run, step)
         return cls(run, step, opened, config, who, files)
 
+    @classmethod
+    def without_inputs(cls, run: Run, name: str, who: Provenance) -> StepTask:
+        """A step of which only its own archive is asked."""
+        step = run.plan[name]
+        config, files = _resolved(run, step)
+        return cls(run, step, {}, config, who, files)
+
     @property
     def science(self) -> ModuleType:
         """The step type's science module."""
