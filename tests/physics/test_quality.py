@@ -259,7 +259,7 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
             "- {observation: 1, observation: 2, verdict: reject, author: a, comment: b}\n",
             "a decision with observation, observation",
         ),
-        ("- {observation: !!python/name:os.system 1, verdict: reject, author: a, comment: b}\n", "a decision with nothing"),
+        ("- {observation: !!python/name:os 1, verdict: reject, author: a, comment: b}\n", "a decision with nothing"),
         (
             "- {observation: 1, verdict: maybe, author: a, comment: b}\n",
             "verdict is 'maybe'; expected accept or reject",
