@@ -65,7 +65,9 @@ def test_without_models_what_needs_them_is_left_out_and_told(path: Path):
 
 
 @pytest.mark.parametrize("config", [AnalysisConfig, WorkflowConfig])
-def test_what_gammapy_writes_is_accepted(config: type):
+def test_what_gammapy_writes_is_accepted(config: type, monkeypatch: pytest.MonkeyPatch):
+    # Where it is set, gammapy writes the folder that it names.
+    monkeypatch.delenv("GAMMAPY_DATA", raising=False)
     written = config(
         observations={"obs_time": {"start": "2004-12-04", "stop": "2004-12-09"}},
         datasets={
