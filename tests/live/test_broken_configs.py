@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -60,15 +61,25 @@ def tombstone(live) -> str:
     return details["doc_md"] if "config-error" in tags else ""
 
 
+@contextmanager
+def broken(live, old: str, new: str) -> Iterator[None]:
+    """The victim with something put for something else; mended again, and seen to be, at the end."""
+    path = live.configs / f"{VICTIM}.yaml"
+    assert old in live.analysis
+    path.write_text(live.analysis.replace(old, new, 1), encoding="utf-8")
+    try:
+        eventually(lambda: tombstone(live))
+        yield
+    finally:
+        path.write_text(live.analysis, encoding="utf-8")
+        eventually(lambda: VICTIM in good(live) and not live.client.import_errors())
+
+
 @pytest.mark.parametrize("how", sorted(BREAKS))
 def test_one_broken_config_harms_none_of_the_others(fifty, how):
     client = fifty.client
     old, new, expected = BREAKS[how]
-    path = fifty.configs / f"{VICTIM}.yaml"
-    assert old in fifty.analysis
-    try:
-        path.write_text(fifty.analysis.replace(old, new, 1), encoding="utf-8")
-        eventually(lambda: tombstone(fifty))
+    with broken(fifty, old, new):
         eventually(client.import_errors)
         (message,) = client.import_errors().values()
         docs = tombstone(fifty)
@@ -79,18 +90,13 @@ def test_one_broken_config_harms_none_of_the_others(fifty, how):
         assert len(good(fifty) - {VICTIM}) == COUNT - 1
         details = client.get(f"/dags/{VICTIM}/details")
         assert details["timetable_summary"] in (None, "None", "Never, external triggers only")
-    finally:
-        path.write_text(fifty.analysis, encoding="utf-8")
-        eventually(lambda: VICTIM in good(fifty) and not client.import_errors())
 
 
 def test_a_tombstone_fails_with_its_errors(fifty):
     client = fifty.client
-    path = fifty.configs / f"{VICTIM}.yaml"
-    path.write_text(fifty.analysis.replace("retries: 2", "retrys: 2"), encoding="utf-8")
-    eventually(lambda: tombstone(fifty))
-    client.unpause(VICTIM)
-    run_id = client.trigger(VICTIM)
-    assert client.wait_run(VICTIM, run_id) == "failed"
+    with broken(fifty, "retries: 2", "retrys: 2"):
+        client.unpause(VICTIM)
+        run_id = client.trigger(VICTIM)
+        assert client.wait_run(VICTIM, run_id) == "failed"
     (log,) = (fifty.airflow.home / "logs").rglob(f"dag_id={VICTIM}/run_id={run_id}/task_id=config_error/attempt=*.log")
     assert "did you mean retries?" in log.read_text(encoding="utf-8")
