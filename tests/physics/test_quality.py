@@ -285,6 +285,8 @@ def test_a_decision_that_is_not_whole_is_refused_with_its_line(tmp_path, text, m
         ("{columns: {2bad: {min: 2}}}", "'2bad' does not fit; expected a name that matches"),
         ("{outliers: {RATE: {max_deviation: -1}}}", "-1 is out of range; expected at least 0"),
         ("{event_rate: {neighbours: 3}}", "3 is out of range; expected at least 5"),
+        ("{event_rate: {neighbours: 10}}", "max_deviation: not given beside neighbours, so nothing is cut"),
+        ("{outliers: {RATE: {neighbours: 10}}}", "max_deviation: not given; expected such as 5"),
         ("{moon: {max_altitude: 3 m}}", "'m' is a unit of length"),
     ],
 )

@@ -15,7 +15,7 @@ from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, Spect
 from gammapy.maps import MapAxis, RegionGeom
 from regions import CircleSkyRegion
 
-from gammaops.errors import ConfigError, NoWorkFound
+from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound
 from gammaops.nights import night_of
 from gammaops.physics.datasets_io import read_datasets
 from gammaops.physics.flux_io import read_flux_points
@@ -142,6 +142,32 @@ def test_datasets_that_no_bin_holds_are_told(driver, spectra, fit_product, start
     _, rows, metrics = curve(driver, tmp_path, spectra, fit_product, time_intervals=block(intervals))
     assert [row["reason_class"] for row in rows] == ["", "no-data"]
     assert metrics["datasets_left_out"] == ["obs-2"]
+
+
+def split_rows(driver, spectra, fit_product, **intervals):
+    """The intervals that a light curve of whole observations is made in."""
+    config = driver.blocks("light-curve", light_curve={**ENERGIES, "time_intervals": intervals})
+    science = load_science("light-curve")
+    return science.split(science.prepare(config), {"datasets": (spectra,), "fit": (fit_product,)}, Scope())
+
+
+def test_bins_that_hold_no_whole_observation_are_no_light_curve(driver, spectra, fit_product):
+    with pytest.raises(AlgorithmError, match=r"none of the 2 datasets lies as a whole .* cut the observations by"):
+        split_rows(driver, spectra, fit_product, bin_width="120 s")
+
+
+def test_bins_at_another_time_are_no_work(driver, spectra, fit_product, starts):
+    before = starts[0] - 10 * u.day
+    bins = {"start": [before.utc.isot], "stop": [(before + 1 * u.day).utc.isot], "bin_width": "1 h"}
+    with pytest.raises(NoWorkFound, match="no dataset lies in any interval"):
+        split_rows(driver, spectra, fit_product, **bins)
+
+
+def test_bins_are_those_that_observations_meet(driver, spectra, fit_product, starts):
+    rows = split_rows(driver, spectra, fit_product, bin_width="40 min")
+    lows = Time([row["time_min_tt"] for row in rows], scale="tt")
+    assert list(lows) == sorted(set(lows))
+    assert all(min(abs((low - start).to_value("min")) for start in starts) < 40 for low in lows)
 
 
 def test_bins_by_night_hold_all_of_a_night(driver, slices, spectra, fit_product, starts, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gammaops.schema.fragments import block, integer, named, number, path, quantity
-from gammaops.schema.relations import Finding
+from gammaops.schema.relations import Finding, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,6 +32,12 @@ def _deviation(doc: str) -> dict[str, Rules]:
         "max_deviation": number(f"{doc}, in robust standard deviations", low=0),
         "neighbours": integer("With how many it is compared, at least 5", _DEFAULT_NEIGHBOURS, low=5, high=1000),
     }
+
+
+def _idle(limits: Mapping[str, Any]) -> Iterator[Finding]:
+    """Neighbours to be compared with, and no deviation that is too large."""
+    if limits["max_deviation"] is None and limits["neighbours"] != _DEFAULT_NEIGHBOURS:
+        yield Finding(("max_deviation",), "not given beside neighbours, so nothing is cut", "such as 5")
 
 
 def _limits() -> dict[str, Rules]:
@@ -69,9 +75,11 @@ QUALITY = {
     "columns": named(
         "Column of the observation index", block("Limits of a column", _limits(), [_ordered]), regex=COLUMN
     ),
-    "event_rate": block("Events over livetime", _deviation(_FAR)),
+    "event_rate": block("Events over livetime", _deviation(_FAR), [_idle]),
     "outliers": named(
-        "Column of the observation index", block("Distance from the others", _deviation(_FAR)), regex=COLUMN
+        "Column of the observation index",
+        block("Distance from the others", _deviation(_FAR), [needs("max_deviation", "such as 5")]),
+        regex=COLUMN,
     ),
     "overrides": path("YAML list of observations that somebody accepts or rejects, with author and comment"),
 }

@@ -15,7 +15,7 @@ from gammapy.datasets import Datasets
 from gammapy.estimators import LightCurveEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
-from gammaops.errors import ConfigError, NoWorkFound, Problem
+from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound, Problem
 from gammaops.nights import night_of
 from gammaops.physics.datasets_io import named_members, read_dataset
 from gammaops.physics.fitting import set_as_fitted
@@ -82,7 +82,14 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
     if not spans:
         raise NoWorkFound("no observation left a dataset")
     intervals = _intervals(prepared, sorted(spans.values()), scope)
-    return Table(rows=[_row(start, stop, spans, prepared.atol) for start, stop in intervals])
+    met = [pair for pair in intervals if any(start < pair[1] and stop > pair[0] for start, stop in spans.values())]
+    if not met:
+        raise NoWorkFound("no dataset lies in any interval of light_curve.time_intervals")
+    rows = [_row(start, stop, spans, prepared.atol) for start, stop in intervals]
+    if all(row["status"] != "selected" for row in rows):
+        message = f"none of the {len(spans)} datasets lies as a whole in one of the {len(met)} intervals that it meets"
+        raise AlgorithmError(f"{message}: widen them, or cut the observations by observations.time_intervals")
+    return Table(rows=rows)
 
 
 def _span(member: Product) -> tuple[Time, Time]:
@@ -93,8 +100,9 @@ def _span(member: Product) -> tuple[Time, Time]:
 
 def _intervals(prepared: Prepared, spans: Sequence[tuple[Time, Time]], scope: Scope) -> list[tuple[Time, Time]]:
     if prepared.intervals.width is not None:
-        bins = prepared.intervals.meeting(spans[0][0], max(stop for _, stop in spans))
-        return [(low, high) for low, high in bins if any(start < high and stop > low for start, stop in spans)]
+        # Span by span: a source that is seen for a month each year has no bins in between.
+        bins = [pair for start, stop in _merged(spans) for pair in prepared.intervals.meeting(start, stop)]
+        return list({nanoseconds(low): (low, high) for low, high in bins}.values())
     if prepared.intervals:
         return sorted(prepared.intervals.listed())
     return _nights(spans, scope) if prepared.by == "night" else _merged(spans)
