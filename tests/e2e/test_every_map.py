@@ -128,15 +128,26 @@ def test_a_rerun_computes_nothing(store, result):
     assert json.loads(records[-1].read_text(encoding="utf-8"))["ledger"]
 
 
+LIKE_A_TASK = """
+import sys
+from gammaops.cli import main
+from gammaops.orchestration.preload import late_imports, preload
+
+preload()
+code = main(["run", "--filename", sys.argv[1], "--out", sys.argv[2]])
+print("imported late:", late_imports())
+sys.exit(code)
+"""
+
+
 @pytest.mark.requirement("A2.5", "A3.9")
-def test_another_process_makes_the_same_bytes(store, result, tmp_path):
+def test_another_process_makes_the_same_bytes_and_imports_nothing_that_a_task_would_pay_for(store, result, tmp_path):
     (tmp_path / "every_map.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "gammaops", "run", "--filename", str(tmp_path / "every_map.yaml"), "--out"]
+    command = [sys.executable, "-c", LIKE_A_TASK, str(tmp_path / "every_map.yaml"), str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONHASHSEED": "2"}
-    done = subprocess.run(
-        [*command, str(tmp_path / "out")], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "imported late: []" in done.stdout
     first, second = (
         {path.name for path in Path(root, "products").rglob("*.*.*")} for root in (store.root, tmp_path / "out")
     )

@@ -13,7 +13,7 @@ __all__ = ["late_imports", "preload"]
 log = logging.getLogger(__name__)
 
 # Imported by gammapy, astropy and others only when first used, and therefore in every task anew. Found by comparing
-# `sys.modules` before and after the tasks of all step types; tests/live holds the list complete.
+# `sys.modules` before and after steps of all types; tests/live and tests/e2e/test_every_map.py hold the list complete.
 LAZY_MODULES = (
     "PIL.BmpImagePlugin",
     "PIL.GifImagePlugin",
@@ -23,6 +23,9 @@ LAZY_MODULES = (
     "airflow.providers.standard.operators.empty",
     "astropy.io.fits.fitstime",
     "astropy.io.misc.yaml",
+    "astropy.units.cds",
+    "astropy.units.format.cds_lextab",
+    "astropy.units.format.cds_parsetab",
     "contourpy",
     "gammaops.physics.reproducible",
     "gammaops.physics.tables",
