@@ -197,7 +197,9 @@ def _default(rule: Mapping[str, Any]) -> str:
 
 
 def _doc(rule: Mapping[str, Any]) -> str:
-    return str(rule.get("meta", {}).get("doc", "")).replace("|", "\\|")
+    meta = rule.get("meta", {})
+    home = f"; looked for in `include/{meta['home']}/` first" if meta.get("home") else ""
+    return f"{meta.get('doc', '')}{home}".replace("|", "\\|")
 
 
 if __name__ == "__main__":

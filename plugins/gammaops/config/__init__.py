@@ -2,13 +2,12 @@
 
 from gammaops.config.analysis import AnalysisConfig, StepConfig
 from gammaops.config.parse import load_config, parse_config
-from gammaops.config.places import models_folder, project_root, resolve_data_path, sites_folder, store_root
+from gammaops.config.places import project_root, resolve_data_path, sites_folder, store_root
 
 __all__ = [
     "AnalysisConfig",
     "StepConfig",
     "load_config",
-    "models_folder",
     "parse_config",
     "project_root",
     "resolve_data_path",

@@ -26,6 +26,7 @@ __all__ = [
     "block_levels",
     "dag_level",
     "datastores_level",
+    "home_of",
     "site_file_level",
     "step_level",
     "used_blocks",
@@ -69,7 +70,7 @@ _GENERAL = {
     "parallel_backend": choice(
         ("multiprocessing", "ray"), "How these processes are started (command line)", "multiprocessing"
     ),
-    "models_file": path("Models in gammapy's YAML; read, never written"),
+    "models_file": path("Models in gammapy's YAML; read, never written", home="models"),
 }
 
 # What gammapy's workflow has in its `general`, and what the chain is made from (see `chain`).
@@ -163,6 +164,16 @@ def block_levels() -> Mapping[str, Level]:
             blocks[name] = rules
     levels = {name: Level(rules["schema"], rules["meta"]["relations"]) for name, rules in blocks.items()}
     return MappingProxyType(levels)
+
+
+def home_of(key: str) -> str:
+    """The folder of ``include/`` where a relative path under this dotted key is looked for first; empty if none is."""
+    first, *words = key.split(".")
+    level: Level | None = block_levels().get(first)
+    for word in words[:-1]:
+        level = level.children.get(word) if level else None
+    rules = level.keys.get(words[-1], {}) if level and words else {}
+    return str(rules.get("meta", {}).get("home", ""))
 
 
 @cache

@@ -5,23 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gammaops.config.blocks import home_of
 from gammaops.errors import ConfigError, Problem
 from gammaops.schema.quantities import DATA_VARIABLES
 
 __all__ = [
     "allowed_roots",
-    "models_folder",
-    "overrides_folder",
+    "include_folder",
     "project_root",
-    "references_folder",
     "resolve_data_path",
     "sites_folder",
     "store_root",
 ]
-
-MODELS_KEY = "general.models_file"
-OVERRIDES_KEY = "observations.quality.overrides"
-REFERENCES_KEY = "reference_check.file"
 
 
 def project_root() -> Path:
@@ -35,24 +30,14 @@ def store_root() -> str:
     return os.environ.get("GAMMAOPS_STORE") or str(project_root() / "store")
 
 
-def models_folder() -> Path:
-    """Where models files are."""
-    return project_root() / "include" / "models"
-
-
-def overrides_folder() -> Path:
-    """Where people's decisions about observations are."""
-    return project_root() / "include" / "overrides"
-
-
-def references_folder() -> Path:
-    """Where published numbers are."""
-    return project_root() / "include" / "references"
+def include_folder() -> Path:
+    """What belongs to the project's analyses: configs, models, sites, people's decisions, published numbers."""
+    return project_root() / "include"
 
 
 def sites_folder() -> Path:
     """Where sites are."""
-    return project_root() / "include" / "sites"
+    return include_folder() / "sites"
 
 
 def _data_folders() -> list[Path]:
@@ -63,8 +48,7 @@ def allowed_roots() -> list[Path]:
     """Folders that a config may name files in, symbolic links resolved."""
     more = [Path(text) for text in os.environ.get("GAMMAOPS_ROOTS", "").split(os.pathsep) if text]
     store = [] if "://" in store_root() else [Path(store_root())]
-    own = (models_folder(), overrides_folder(), references_folder())
-    return [root.resolve() for root in (*own, *_data_folders(), *store, *more)]
+    return [root.resolve() for root in (include_folder(), *_data_folders(), *store, *more)]
 
 
 def resolve_data_path(text: str, key: str) -> Path:
@@ -74,8 +58,7 @@ def resolve_data_path(text: str, key: str) -> Path:
     ----------
     text : str
         As in the config: absolute, ``$GAMMAPY_DATA/…``, ``$GAMMAOPS_DATA/…``, or relative; then it is looked for in
-        ``include/models/`` (models only), ``include/overrides/`` (people's decisions only), ``include/references/``
-        (published numbers only), ``GAMMAOPS_DATA`` and ``GAMMAPY_DATA``, in this order.
+        the key's own folder of ``include/`` (models, say), ``GAMMAOPS_DATA`` and ``GAMMAPY_DATA``, in this order.
     key : str
         Dotted config key that it stands under.
 
@@ -109,12 +92,8 @@ def _candidates(text: str, key: str) -> list[Path]:
         return [Path(os.environ[name], rest)]
     if Path(text).is_absolute():
         return [Path(text)]
-    own = {
-        MODELS_KEY: [models_folder()],
-        OVERRIDES_KEY: [overrides_folder()],
-        REFERENCES_KEY: [references_folder()],
-    }
-    folders = [*own.get(key, []), *_data_folders()]
+    home = home_of(key)
+    folders = [*([include_folder() / home] if home else []), *_data_folders()]
     if not folders:
         raise _problem(key, f"{text!r} is relative, and no data folder is set", "GAMMAOPS_DATA or GAMMAPY_DATA")
     return [folder / text for folder in folders]

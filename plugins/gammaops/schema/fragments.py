@@ -108,9 +108,12 @@ def texts(doc: str, *, regex: str | None = None) -> Rules:
     return _key("text_list", doc, None, {"texts": {"regex": regex}})
 
 
-def path(doc: str, default: str | None = None) -> Rules:
-    """A file or folder; it need not exist when the config is read."""
-    return _key("string", doc, default, {"path": True})
+def path(doc: str, default: str | None = None, *, home: str = "") -> Rules:
+    """A file or folder; it need not exist when the config is read.
+
+    A relative one is looked for in ``include/<home>/`` first, where `home` is given.
+    """
+    return _key("string", doc, default, {"path": True}, home=home)
 
 
 def path_or_list(doc: str, item: Rules, regex: str, example: str) -> Rules:

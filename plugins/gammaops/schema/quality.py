@@ -81,6 +81,8 @@ QUALITY = {
         block("Distance from the others", _deviation(_FAR), [needs("max_deviation", "such as 5")]),
         regex=COLUMN,
     ),
-    "overrides": path("YAML list of observations that somebody accepts or rejects, with author and comment"),
+    "overrides": path(
+        "YAML list of observations that somebody accepts or rejects, with author and comment", home="overrides"
+    ),
 }
 """Rules of the block, in the order in which the cuts are applied."""

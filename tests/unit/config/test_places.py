@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gammaops.config import models_folder, project_root, resolve_data_path, store_root
+from gammaops.config import project_root, resolve_data_path, store_root
+from gammaops.config.blocks import home_of
 from gammaops.errors import ConfigError
 
 
@@ -86,6 +87,21 @@ def test_store_is_in_the_project_wherever_we_are(data: Path, monkeypatch: pytest
     monkeypatch.delenv("GAMMAOPS_STORE")
     monkeypatch.chdir(data)
     assert store_root() == str(data / "project" / "store")
-    assert models_folder() == data / "project" / "include" / "models"
+    assert project_root() == data / "project"
     monkeypatch.delenv("GAMMAOPS_PROJECT")
     assert (project_root() / "plugins" / "gammaops").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("key", "home"),
+    [
+        ("general.models_file", "models"),
+        ("observations.quality.overrides", "overrides"),
+        ("reference_check.file", "references"),
+        ("observations.datastore", ""),
+        ("datasets.background.exclusion", ""),
+        ("nowhere.at_all", ""),
+    ],
+)
+def test_a_key_says_where_its_files_are_looked_for_first(key: str, home: str):
+    assert home_of(key) == home

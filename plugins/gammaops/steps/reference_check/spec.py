@@ -6,7 +6,7 @@ from gammaops.schema import block, number, path, quantity
 from gammaops.steps.base import Output, Port, StepSpec
 
 _REFERENCE_CHECK = {
-    "file": path("File with the published numbers, in include/references"),
+    "file": path("File with the published numbers", home="references"),
     "n_sigma": number("Largest deviation, in errors of the reference", 1.0, low=0),
     "rtol": quantity(
         "%", "Largest relative deviation from numbers without error; not given: they must be equal", low=0
