@@ -102,6 +102,10 @@ class AnalysisConfig:
         archives: Mapping[str, str] = self.document["datastores"]
         return archives.get(datastore, datastore)
 
+    def step(self, name: str) -> StepConfig:
+        """The step of this name."""
+        return next(step for step in self.steps if step.name == name)
+
     def blocks(self, step: StepConfig) -> Mapping[str, Mapping[str, Any]]:
         """The effective blocks that a step reads, normalised, after its overrides and run parameters."""
         return self._resolution.effective[self._index(step)]

@@ -11,7 +11,7 @@ from gammaops.config.scalars import plain_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["yaml_text"]
+__all__ = ["compact_yaml_text", "yaml_text"]
 
 WIDTH = 120
 
@@ -31,10 +31,16 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def yaml_text(document: Mapping[str, Any], *, inner_flow: bool = False) -> str:
-    """A document in the order of its keys; with `inner_flow` the innermost mappings and lists take one line each."""
-    flow = None if inner_flow else False
-    text: str = yaml.dump(
-        dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=flow
-    )
+def yaml_text(document: Mapping[str, Any]) -> str:
+    """A document in the order of its keys, one value a line."""
+    return _dumped(document, default_flow_style=False)
+
+
+def compact_yaml_text(document: Mapping[str, Any]) -> str:
+    """A document in the order of its keys; the innermost mappings and lists take one line each."""
+    return _dumped(document, default_flow_style=None)
+
+
+def _dumped(document: Mapping[str, Any], **style: Any) -> str:
+    text: str = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH, **style)
     return text

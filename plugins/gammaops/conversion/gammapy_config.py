@@ -15,7 +15,7 @@ import yaml
 from gammaops.config import parse_config
 from gammaops.config.chain import listed_steps, obvious_chain, unknown_steps
 from gammaops.config.layers import given
-from gammaops.config.writing import yaml_text
+from gammaops.config.writing import compact_yaml_text
 from gammaops.conversion.energies import cover_energies
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import make_plan
@@ -77,7 +77,7 @@ def convert(text: str, source: str, *, models_file: str = "") -> Converted:
     problems: Sequence[Problem] = ()
     for _ in range(ROUNDS):
         document = {"description": f"Converted from {source}", **data, "steps": steps}
-        body = yaml_text(document, inner_flow=True)
+        body = compact_yaml_text(document)
         problems = _problems(body, source)
         unknown = [problem for problem in problems if problem.message == UNKNOWN]
         if not unknown:

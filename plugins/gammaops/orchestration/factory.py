@@ -211,7 +211,7 @@ def _add_fan_out(
 
 def _waits_for(step: PlannedStep) -> str:
     """A step that failed blocks those that read from it, unless they are lenient."""
-    return "all_done" if step.rule == "lenient" else "none_failed"
+    return "all_done" if step.lenient else "none_failed"
 
 
 def _inputs(sources: Sources) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from gammaops.config.blocks import GENERAL, block_levels
 from gammaops.errors import NoWorkFound
 from gammaops.schema import value_at
 
@@ -40,16 +41,16 @@ __all__ = [
 ]
 
 START = "start"
-# Keys of `general` that only the command line follows, and what they are when they are not given.
-COMMAND_LINE_ONLY = {
-    "outdir": None,
-    "n_jobs": 1,
-    "parallel_backend": "multiprocessing",
-    "log.filename": None,
-    "log.filemode": "a",
-    "log.format": None,
-    "log.datefmt": None,
-}
+# Keys of `general` that only the command line follows.
+COMMAND_LINE_ONLY = (
+    "outdir",
+    "n_jobs",
+    "parallel_backend",
+    "log.filename",
+    "log.filemode",
+    "log.format",
+    "log.datefmt",
+)
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def log_late_imports(log: Logger) -> None:
 
 def warn_of_no_effect(config: AnalysisConfig, log: Logger) -> None:
     """Say which keys of this config a DAG does not follow."""
-    general = config.document["general"]
-    ignored = [key for key, default in COMMAND_LINE_ONLY.items() if value_at(general, key) != default]
+    general, defaults = config.document[GENERAL], block_levels()[GENERAL].normalised({})
+    ignored = [key for key in COMMAND_LINE_ONLY if value_at(general, key) != value_at(defaults, key)]
     if ignored:
         names = ", ".join(f"general.{key}" for key in ignored)
         log.warning("%s: without effect in a DAG, whose tasks, logs and store Airflow and GAMMAOPS_STORE decide", names)

@@ -59,6 +59,16 @@ class PlannedStep:
     rule: str = ""
 
     @property
+    def strict(self) -> bool:
+        """Whether it needs every product that it is wired to."""
+        return self.rule == "strict"
+
+    @property
+    def lenient(self) -> bool:
+        """Whether it takes what there is, whatever failed."""
+        return self.rule == "lenient"
+
+    @property
     def upstream(self) -> tuple[str, ...]:
         """Names of the steps that it reads from, each once."""
         return tuple(dict.fromkeys(source.step for sources in self.inputs.values() for source in sources))

@@ -203,7 +203,6 @@ def _same(wanted: Any, fact: str) -> bool:
 
 def own_type(wiring: Wiring, name: str) -> str:
     """The dataset type that a data-reduction step makes; empty for other steps, which take that of their input."""
-    step = next(step for step in wiring.config.steps if step.name == name)
     if not wiring.specs[name].observations:
         return ""
-    return str(wiring.config.blocks(step).get("datasets", {}).get("type") or "")
+    return str(wiring.config.blocks(wiring.config.step(name)).get("datasets", {}).get("type") or "")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalRun", "Progress", "run_plan"]
 
 log = logging.getLogger(__name__)
-LENIENT = "lenient"
 Progress = "Callable[[str, int, int], None]"
 
 
@@ -89,7 +88,7 @@ def run_plan(
     results = _Results()
     for step in run.plan.steps:
         results.tasks[step.name] = {}
-        if step.rule != LENIENT and results.failed.intersection(step.upstream):
+        if not step.lenient and results.failed.intersection(step.upstream):
             results.failed.add(step.name)
         else:
             _run_step(run, step, results, tell)

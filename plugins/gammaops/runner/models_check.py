@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from gammaops.config import resolve_data_path
 from gammaops.errors import ConfigError, Problem
-from gammaops.runner.named_files import MODELS_KEY
-from gammaops.schema.relations import near
+from gammaops.runner.named_files import MODELS_KEY, components_of
+from gammaops.schema.relations import near, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +52,11 @@ def _sources(config: AnalysisConfig, step: PlannedStep) -> list[str] | None:
     """Names of the sky models of a step's models file, none if it is empty; None if there is nothing to say."""
     if MODELS_KEY not in step.spec.files:
         return None
-    given = _blocks(config, step).get("general", {}).get("models_file")
+    given = value_at(config.blocks(config.step(step.name)), MODELS_KEY)
     try:
-        document = yaml.safe_load(resolve_data_path(given, MODELS_KEY).read_text(encoding="utf-8")) if given else None
-    except (ConfigError, OSError, yaml.YAMLError, UnicodeDecodeError):
+        components = components_of(resolve_data_path(given, MODELS_KEY)) if given else None
+    except (ConfigError, OSError):
         return None
-    components = document.get("components") if isinstance(document, dict) else None
     if not isinstance(components, list):
         return None
     found = [str(one.get("name")) for one in components if isinstance(one, dict) and one.get("type") in SKY_MODEL]
@@ -67,15 +64,11 @@ def _sources(config: AnalysisConfig, step: PlannedStep) -> list[str] | None:
 
 
 def _wanted(config: AnalysisConfig, step: PlannedStep) -> Iterator[tuple[str, str]]:
-    blocks = _blocks(config, step)
+    blocks = config.blocks(config.step(step.name))
     for name in step.spec.schema:
         source = blocks.get(name, {}).get(SOURCE)
         if isinstance(source, str):
             yield name, source
-
-
-def _blocks(config: AnalysisConfig, step: PlannedStep) -> dict[str, Any]:
-    return dict(config.blocks(next(given for given in config.steps if given.name == step.name)))
 
 
 def _problem(

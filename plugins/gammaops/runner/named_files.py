@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gammaops.products import Product
 
-__all__ = ["MODELS_KEY", "named_by", "named_key", "with_named_files"]
+__all__ = ["MODELS_KEY", "components_of", "named_by", "named_key", "with_named_files"]
 
 MODELS_KEY = "general.models_file"
 _NAMED = f"{MODELS_KEY}: "
@@ -40,12 +40,16 @@ def named_by(models_file: Path) -> dict[str, Path]:
     ConfigError
         If one is absent or outside the allowed folders.
     """
+    return {text: resolve_data_path(text, MODELS_KEY) for text in _filenames(components_of(models_file))}
+
+
+def components_of(models_file: Path) -> Any:
+    """What stands under ``components`` of a models file; None where it is no YAML mapping, which its reader says."""
     try:
         document = yaml.safe_load(models_file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
-        return {}
-    components = document.get("components") if isinstance(document, dict) else None
-    return {text: resolve_data_path(text, MODELS_KEY) for text in _filenames(components)}
+        return None
+    return document.get("components") if isinstance(document, dict) else None
 
 
 def _filenames(value: Any) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Run:
 
     def blocks(self, step: PlannedStep) -> Mapping[str, Any]:
         """The effective config blocks of a step."""
-        return self.config.blocks(next(given for given in self.config.steps if given.name == step.name))
+        return self.config.blocks(self.config.step(step.name))
 
     @property
     def store(self) -> ProductStore:

@@ -14,6 +14,7 @@ from gammaops.config import resolve_data_path
 from gammaops.errors import NoWorkFound
 from gammaops.products import file_sha256, science_versions
 from gammaops.runner.named_files import MODELS_KEY, named_by, named_key, with_named_files
+from gammaops.schema import value_at
 from gammaops.steps import load_science
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["PART", "Cost", "StepTask", "measured"]
 
 PART = "part"
-STRICT = "strict"
 ARCHIVE = "observations.datastore"
 
 
@@ -149,9 +149,9 @@ class StepTask:
         """The values that enter the key, without the paths of files and folders."""
         spec = self.step.spec
         given = self.run.blocks(self.step)
-        values = deepcopy({dotted: _get(given, dotted) for dotted in spec.reads})
+        values = deepcopy({dotted: value_at(given, dotted) for dotted in spec.reads})
         for dotted in (*spec.files, *spec.folders, *left_out):
-            if dotted in left_out or _is_path(_get(values, dotted)):
+            if dotted in left_out or _is_path(value_at(values, dotted)):
                 _put(values, dotted, None)
         return values
 
@@ -161,10 +161,10 @@ def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -
     sources, port = step.inputs[role], step.spec.consumes[role]
     # What is optional and was asked for by name is not done without.
     needed = max(port.min, 1) - len(step.external.get(role, ()))
-    least = len(sources) if step.rule == STRICT else min(len(sources), needed)
+    least = len(sources) if step.strict else min(len(sources), needed)
     if len(paths) < least:
         names = ", ".join(repr(source.step) for source in sources)
-        strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.rule == STRICT and paths else ""
+        strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.strict and paths else ""
         raise NoWorkFound(f"it reads {role} of {names}, which had none to give{strict}")
     wanted = [source.output for source in sources] if len(paths) == len(sources) else [""] * len(paths)
     opened = [_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True)]
@@ -193,7 +193,7 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
     blocks = deepcopy(dict(run.blocks(step)))
     files = {}
     for dotted in (*step.spec.files, *step.spec.folders):
-        value = _get(blocks, dotted)
+        value = value_at(blocks, dotted)
         if not _is_path(value):
             continue
         path: Path = resolve_data_path(run.config.archive_path(value) if dotted == ARCHIVE else value, dotted)
@@ -210,13 +210,6 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
 def _is_path(value: Any) -> bool:
     """Whether a value names a file; a list in its place is content, and enters the key as it is."""
     return isinstance(value, str)
-
-
-def _get(blocks: Mapping[str, Any], dotted: str) -> Any:
-    value: Any = blocks
-    for word in dotted.split("."):
-        value = value.get(word) if value else None
-    return value
 
 
 def _put(blocks: dict[str, Any], dotted: str, value: Any) -> None:
