@@ -41,6 +41,13 @@ MODEL = """components:
     - {name: amplitude, value: 4.0e-11, unit: cm-2 s-1 TeV-1}
     - {name: reference, value: 1.45, unit: TeV, frozen: true}
 """
+POINT = f"""{MODEL}  spatial:
+    type: PointSpatialModel
+    frame: icrs
+    parameters:
+    - {{name: lon_0, value: 83.63, unit: deg, frozen: true}}
+    - {{name: lat_0, value: 22.01, unit: deg, frozen: true}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +69,14 @@ def models_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A power law for the Crab."""
     path = tmp_path_factory.mktemp("models") / "crab.yaml"
     path.write_text(MODEL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def point_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a point source on the sky."""
+    path = tmp_path_factory.mktemp("models") / "point.yaml"
+    path.write_text(POINT)
     return path
 
 
@@ -177,6 +192,20 @@ def map_config(folder: Path, nbins: int = 3, **datasets: Any) -> dict[str, Any]:
         observations={"datastore": str(folder), "obs_cone": {**CRAB, "radius": "5 deg"}},
         datasets=_merged(block, datasets),
     )
+
+
+def small_field(
+    archive: Path, folder: Path, *, obs_ids: list[int] | None = None, method: str = "fov", nbins: int = 2, **more: Any
+) -> Product:
+    """20 x 20 pixels of 0.06 deg around a Crab-like source; IRFs that differ over the map, corners without data."""
+    parameters = {"method": "scale"} if method == "fov" else {"r_in": "0.3 deg", "width": "0.1 deg"}
+    config = map_config(archive, nbins=nbins, background={"method": method, "parameters": parameters}, **more)
+    wcs = config["datasets"]["geom"]["wcs"]
+    wcs |= {"binsize": "0.06 deg", "width": {"width": "1.2 deg", "height": "1.2 deg"}, "binsize_irf": "0.2 deg"}
+    config["datasets"]["geom"]["axes"]["energy_true"]["nbins"] = 4
+    config["datasets"]["safe_mask"]["parameters"]["offset_max"] = "0.7 deg"
+    config["observations"]["obs_ids"] = obs_ids
+    return run_fan("data-reduction", config, folder)[0]
 
 
 @pytest.fixture(scope="session")

@@ -17,22 +17,6 @@ from gammaops.physics.models_io import read_fitted_models
 
 pytestmark = pytest.mark.slow
 
-POINT = """components:
-- name: crab
-  type: SkyModel
-  spectral:
-    type: PowerLawSpectralModel
-    parameters:
-    - {name: index, value: 2.5}
-    - {name: amplitude, value: 4.0e-11, unit: cm-2 s-1 TeV-1}
-    - {name: reference, value: 1.45, unit: TeV, frozen: true}
-  spatial:
-    type: PointSpatialModel
-    frame: icrs
-    parameters:
-    - {name: lon_0, value: 83.63, unit: deg, frozen: true}
-    - {name: lat_0, value: 22.01, unit: deg, frozen: true}
-"""
 FITTED = 1e-3  # two fits from different starting points agree within the tolerance of Minuit
 BINS = {"min": "1 TeV", "max": "10 TeV", "nbins": 3}
 
@@ -52,19 +36,17 @@ def maps(driver, archive, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def map_fit(driver, maps, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("map-fit")
-    (folder / "point.yaml").write_text(POINT)
-    config = driver.blocks("fit", general={"models_file": str(folder / "point.yaml")})
-    return driver.run_one("fit", config, folder, {"datasets": (maps,)})
+def map_fit(driver, maps, point_file, tmp_path_factory):
+    config = driver.blocks("fit", general={"models_file": str(point_file)})
+    return driver.run_one("fit", config, tmp_path_factory.mktemp("map-fit"), {"datasets": (maps,)})
 
 
 @pytest.fixture(scope="module")
-def gammapy_maps(maps):
+def gammapy_maps(driver, maps):
     """The same datasets, fitted with gammapy alone."""
     datasets = read_datasets((maps,))
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in datasets.names]
-    datasets.models = Models([*Models.from_yaml(POINT), *backgrounds])
+    datasets.models = Models([*Models.from_yaml(driver.POINT), *backgrounds])
     assert Fit().run(datasets).success
     return datasets
 

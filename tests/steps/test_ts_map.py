@@ -22,53 +22,23 @@ BLOCK = {"kernel_model": KERNEL, "kernel_width": "0.5 deg", "tile_width": "0.6 d
 # The same numbers but for the order of sums over energies.
 EXACT = 1e-9
 QUANTITIES = ("ts", "sqrt_ts", "norm", "norm_err", "npred", "npred_excess", "stat", "stat_null", "niter")
-MODEL = """components:
-- name: crab
-  type: SkyModel
-  spectral:
-    type: PowerLawSpectralModel
-    parameters:
-    - {name: index, value: 2.5}
-    - {name: amplitude, value: 4.0e-11, unit: cm-2 s-1 TeV-1}
-    - {name: reference, value: 1.45, unit: TeV, frozen: true}
-  spatial:
-    type: PointSpatialModel
-    frame: icrs
-    parameters:
-    - {name: lon_0, value: 83.63, unit: deg, frozen: true}
-    - {name: lat_0, value: 22.01, unit: deg, frozen: true}
-"""
-
-
-def field_of(driver, archive, folder, *, obs_ids=None, method="fov", nbins=2):
-    """20 x 20 pixels of 0.06 deg around a Crab-like source; IRFs that differ over the map, corners without data."""
-    parameters = {"method": "scale"} if method == "fov" else {"r_in": "0.3 deg", "width": "0.1 deg"}
-    config = driver.map_config(archive, nbins=nbins, background={"method": method, "parameters": parameters})
-    wcs = config["datasets"]["geom"]["wcs"]
-    wcs |= {"binsize": "0.06 deg", "width": {"width": "1.2 deg", "height": "1.2 deg"}, "binsize_irf": "0.2 deg"}
-    config["datasets"]["geom"]["axes"]["energy_true"]["nbins"] = 4
-    config["datasets"]["safe_mask"]["parameters"]["offset_max"] = "0.7 deg"
-    config["observations"]["obs_ids"] = obs_ids
-    return driver.run_fan("data-reduction", config, folder)[0]
 
 
 @pytest.fixture(scope="module")
 def field(driver, archive, tmp_path_factory):
-    return field_of(driver, archive, tmp_path_factory.mktemp("field"), obs_ids=[1])
+    return driver.small_field(archive, tmp_path_factory.mktemp("field"), obs_ids=[1])
 
 
 @pytest.fixture(scope="module")
 def other_field(driver, archive, tmp_path_factory):
     """The other observation, with other IRFs."""
-    return field_of(driver, archive, tmp_path_factory.mktemp("other"), obs_ids=[2])
+    return driver.small_field(archive, tmp_path_factory.mktemp("other"), obs_ids=[2])
 
 
 @pytest.fixture(scope="module")
-def fit(driver, field, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fit")
-    (folder / "crab.yaml").write_text(MODEL)
-    config = driver.blocks("fit", general={"models_file": str(folder / "crab.yaml")})
-    return driver.run_one("fit", config, folder, {"datasets": (field,)})
+def fit(driver, field, point_file, tmp_path_factory):
+    config = driver.blocks("fit", general={"models_file": str(point_file)})
+    return driver.run_one("fit", config, tmp_path_factory.mktemp("fit"), {"datasets": (field,)})
 
 
 def gammapys(datasets, **more) -> FluxMaps:
@@ -200,7 +170,7 @@ def test_tile_without_data_is_no_work_and_harms_no_other(driver, field, tmp_path
 
 
 def test_on_off_datasets_are_refused_with_what_to_do(driver, archive, tmp_path):
-    ring = field_of(driver, archive, tmp_path / "ring", method="ring", nbins=1)
+    ring = driver.small_field(archive, tmp_path / "ring", method="ring", nbins=1)
     with pytest.raises(AlgorithmError, match=r"ON and OFF counts.*use background method fov"):
         driver.run_fan("ts-map", driver.blocks("ts-map"), tmp_path, {"datasets": (ring,)})
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gammapy.datasets import Datasets, MapDatasetOnOff
 
 from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.physics.background_models import check_backgrounds
 from gammaops.physics.datasets_io import named_members, read_dataset
 from gammaops.physics.stacking import common_geoms, empty_stack, stack
 
@@ -45,9 +46,11 @@ def joint_datasets(products: Sequence[Product], models: Models | None = None) ->
     NoWorkFound
         If there is no dataset.
     AlgorithmError
-        If a dataset has no background model.
+        If a dataset has no background, or the fit scaled that of other datasets than these.
     """
     groups = _groups(products)
+    if models is not None:
+        check_backgrounds(models, [name for group in groups.values() for name, _ in group])
     cls, geoms = common_geoms([path for group in groups.values() for _, path in group])
     made = Datasets()
     for label, group in groups.items():

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gammapy.datasets import Datasets
     from gammapy.modeling import FitResult
 
 __all__ = [
-    "attach",
     "fit_document",
     "read_fit",
     "read_fitted_models",
@@ -88,29 +86,6 @@ def _without_paths(value: Any, names: Mapping[str, str]) -> Any:
             for key, item in value.items()
         }
     return [_without_paths(item, names) for item in value] if isinstance(value, list) else value
-
-
-def attach(models: Models, datasets: Datasets) -> Models:
-    """Set the models on the datasets, with a background model for each map dataset that has none.
-
-    As `gammapy.workflow` does; ON/OFF datasets and spectra need none.
-
-    Raises
-    ------
-    AlgorithmError
-        If a model names datasets of which none is there.
-    """
-    for model in models:
-        asked = model.datasets_names or []
-        if asked and not set(asked) & set(datasets.names):
-            there = ", ".join(datasets.names)
-            raise AlgorithmError(f"{model.name} is for {', '.join(asked)}, not for any dataset of this fit: {there}")
-    taken = {name for model in models if isinstance(model, FoVBackgroundModel) for name in model.datasets_names}
-    for dataset in datasets:
-        if dataset.tag == "MapDataset" and dataset.background is not None and dataset.name not in taken:
-            models.append(FoVBackgroundModel(dataset_name=dataset.name))
-    datasets.models = models
-    return models
 
 
 def source_of(models: Models, name: str | None) -> str:

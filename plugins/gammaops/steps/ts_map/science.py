@@ -22,11 +22,12 @@ from gammapy.modeling.models import (
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.physics.background_models import unstack_backgrounds
 from gammaops.physics.flux_io import read_flux_maps, write_flux_maps
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.joint_maps import image_geom, joint_datasets
 from gammaops.physics.map_sections import ts_map_section
-from gammaops.physics.models_io import read_fitted_models
+from gammaops.physics.models_io import read_fitted_models, read_groups
 from gammaops.physics.peaks import peak_of
 from gammaops.physics.tiles import Tile, joined, tiles
 from gammaops.physics.ts_tiles import ts_of_tile
@@ -100,7 +101,7 @@ def run(
 
 
 def _models(prepared: Prepared, fits: Sequence[Product]) -> Models | None:
-    """Models to subtract.
+    """Models to subtract; a background model of a stack is for each dataset in it.
 
     Raises
     ------
@@ -113,7 +114,8 @@ def _models(prepared: Prepared, fits: Sequence[Product]) -> Models | None:
         known = ", ".join(models.names) or "none; name a product of a fit in required_products"
         raise AlgorithmError(f"models_left_out: no model {', '.join(unknown)} in the fit; there are: {known}")
     kept = Models([model for model in models if model.name not in prepared.left_out])
-    return kept if len(kept) else None
+    groups = {name: members for fit in fits for name, members in read_groups(fit.path).items()}  # type: ignore[arg-type]
+    return unstack_backgrounds(kept, groups) if len(kept) else None
 
 
 def collect(
