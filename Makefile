@@ -20,7 +20,7 @@ export MPLBACKEND ?= Agg
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: setup
 setup: $(READY)  ## make .venv from requirements.lock (needs only Python 3.11 or newer)
@@ -50,11 +50,15 @@ down: $(READY)  ## stop the Airflow that `make up` started
 
 .PHONY: test
 test: $(READY)  ## quick tests; with GAMMAOPS_TEST_DATA also those on real data
-	$(BIN)/pytest -m "not slow and not live and not physics"
+	$(BIN)/pytest -m "not slow and not live and not physics and not s3"
 
 .PHONY: test-slow
 test-slow: $(READY)  ## many seeds, long sequences, a live Airflow; FULL=1 runs whole what CI samples
-	$(BIN)/pytest -m "(slow or live) and not physics"
+	$(BIN)/pytest -m "(slow or live) and not physics and not s3"
+
+.PHONY: test-s3
+test-s3: $(READY)  ## the store on object storage: an S3 API server on loopback
+	$(BIN)/pytest -m s3
 
 .PHONY: physics
 physics: $(READY)  ## published numbers from HESS DL3 DR1, which GAMMAOPS_TEST_DATA must name; FULL=1 samples nothing

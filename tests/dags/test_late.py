@@ -79,7 +79,7 @@ def test_one_that_ended_before_it_began_leaves_its_number(run, row):
 
 
 def test_a_further_one_counts_those_that_have_begun(run, row):
-    RunFolder.new(run.store, "a", f"late__{NIGHT}__1")
+    RunFolder.new(run.store, "a", f"late__{NIGHT}__1", {})
     (again,) = late_nights(run, lambda _: False, 4, Provenance())
     assert started(run, again, {f"late__{NIGHT}__1": "success"}) == f"late__{NIGHT}__2"
 
@@ -95,7 +95,7 @@ def test_nothing_is_started_twice(run, row, busy, state):
 
 
 def test_nothing_is_started_after_somebody_else_has(run, row):
-    RunFolder.new(run.store, "a", f"late__{NIGHT}__1")
+    RunFolder.new(run.store, "a", f"late__{NIGHT}__1", {})
     operator = LateRunOperator(task_id="late_run", longitude_deg=HESS, row=row)
     with pytest.raises(AirflowSkipException, match=f"a late run of {NIGHT} was started after"):
         operator.execute({"ti": Ti(run.uri, {f"late__{NIGHT}__1": "success"})})
@@ -104,7 +104,7 @@ def test_nothing_is_started_after_somebody_else_has(run, row):
 @pytest.mark.parametrize(("state", "listed"), [("running", 0), ("success", 1)])
 def test_a_night_under_way_is_not_listed_even_if_airflow_forgot_earlier_runs(run, row, state, listed):
     for number in (1, 2):
-        RunFolder.new(run.store, "a", f"late__{NIGHT}__{number}")
+        RunFolder.new(run.store, "a", f"late__{NIGHT}__{number}", {})
     operator = LateNightsOperator(task_id="late", longitude_deg=HESS, limit=4)
     context = {"ti": Ti(run.uri, {f"late__{NIGHT}__3": state}), "dag_run": SimpleNamespace(run_type="scheduled")}
     assert len(operator.execute(context)) == listed

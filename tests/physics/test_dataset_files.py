@@ -154,7 +154,7 @@ def test_energy_axis_is_found_without_the_data(tmp_path):
 
 
 def product(path, name):
-    return Product(path.as_uri(), "dataset", name, "", "ok", path, row={"name": name})
+    return Product(path.as_uri(), "dataset", name, "", "ok", lambda: path, row={"name": name})
 
 
 @pytest.mark.requirement("A7.2")

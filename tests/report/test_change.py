@@ -41,7 +41,7 @@ def run(tmp_path):
         ("b", ["2026-11-02"], "2", 2.2),
         ("d", ["2026-11-09"], "9", 2.9),
     ):
-        folder = RunFolder.new(store, "crab", name)
+        folder = RunFolder.new(store, "crab", name, {})
         folder.create("run.json", json.dumps(record(folder.relative, nights, digest, value)).encode())
     return SimpleNamespace(store=store, config=SimpleNamespace(name="crab"))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -30,7 +31,7 @@ def flux_points(points, tmp_path) -> Product:
     path = tmp_path / "products" / "flux_points" / "1f" / "points.fits"
     path.parent.mkdir(parents=True)
     write_flux_points(points, path)
-    return Product("u", "flux_points", "k", "d", "ok", path, {"source": "crab"}, SIDECAR)
+    return Product("u", "flux_points", "k", "d", "ok", lambda: path, {"source": "crab"}, SIDECAR)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_rendering_twice_gives_the_same_bytes(spectrum_record, flux_points):
 
 def test_the_error_band_comes_from_the_fit_if_it_is_still_there(spectrum_record, flux_points, fit):
     inputs = {"fit": [{"path": fit.relative_to(flux_points.path.parents[3]).as_posix(), "digest": "d"}]}
-    described = Product(**{**vars(flux_points), "sidecar": {**SIDECAR, "inputs": inputs}})
+    described = replace(flux_points, sidecar={**SIDECAR, "inputs": inputs})
     with_band = science.render(spectrum_record, {"flux_points": described})
     without = science.render(spectrum_record, {"flux_points": flux_points})
     assert with_band != without

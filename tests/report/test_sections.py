@@ -216,6 +216,6 @@ def test_a_stack_is_described_from_its_file(datasets, tmp_path):
     stacked = datasets.stack_reduce(name="stacked")
     write_dataset(stacked, path)
     row = {"name": "stacked", "obs_ids": [1, 2, 3], "livetime_s": 5400.0, "gti": [["2004-12-06T22:00:00", ""]]}
-    section = datasets_section(index(Product("s", "dataset", "k", "d", "ok", path, row, row=row)))
+    section = datasets_section(index(Product("s", "dataset", "k", "d", "ok", lambda: path, row, row=row)))
     counts, off = int(stacked.counts.data.sum()), int(stacked.counts_off.data.sum())
     assert section.notes[0].startswith(f"3 observations, 1.50 h of livetime, {counts} ON and {off} OFF counts: excess")

@@ -246,7 +246,7 @@ def _merged(base: Any, update: Any) -> Any:
 
 def product(kind: str, path: Path, metrics: Mapping[str, Any] | None = None, **more: Any) -> Product:
     """A product as the store would open it."""
-    return Product(path.as_uri(), kind, path.stem, "0" * 16, "ok", path, dict(metrics or {}), **more)
+    return Product(path.as_uri(), kind, path.stem, "0" * 16, "ok", lambda: path, dict(metrics or {}), **more)
 
 
 def index(kind: str, draft: IndexDraft) -> Product:

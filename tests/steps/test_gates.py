@@ -45,7 +45,7 @@ def off_dataset(folder: Path, number: int, on: list[int], off: list[int]) -> Pro
     path = folder / f"{number}.fits"
     write_dataset(dataset, path)
     row = {"name": dataset.name, "obs_ids": [number]}
-    return Product(path.as_uri(), "dataset", str(number), "0" * 16, "ok", path, {}, row=row)
+    return Product(path.as_uri(), "dataset", str(number), "0" * 16, "ok", lambda: path, {}, row=row)
 
 
 NUMBER = 16

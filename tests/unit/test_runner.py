@@ -142,7 +142,7 @@ def test_rerun_writes_no_product_and_one_version(tmp_path: Path) -> None:
     assert product_files(tmp_path) == before
     assert record(tmp_path, first)["version"] == "v001"
     assert record(tmp_path, second)["version"] == "v002"
-    assert (Path(ProductStore(tmp_path).local(second.report)).parents[1] / "latest").read_text() == "v002\n"
+    assert ((tmp_path / ProductStore(tmp_path).relative(second.report)).parents[1] / "latest").read_text() == "v002\n"
     assert states(tmp_path, first) == {0: "done", 1: "done", 2: "quarantined"}
     assert states(tmp_path, second) == {0: "reused", 1: "reused", 2: "quarantined"}
 
@@ -210,7 +210,7 @@ def test_product_damaged_before_the_end_is_lost_and_said_to_be(tmp_path: Path) -
     (fragment,) = tasks["reduce"]["fragments"]
     part = run_part(begun, "reduce", {}, fragment, Provenance()).path
     product = collect(begun, "reduce", {}, [fragment], [part], Provenance())
-    begun.store.local(product).write_bytes(b"{}")
+    (begun.store.root / begun.store.relative(product)).write_bytes(b"{}")
     tasks["reduce"] |= {"parts": [part], "product": product}
     judged = verdict(begun, tasks, finish(begun, tasks, Provenance()))
     assert not judged.ok
@@ -243,7 +243,7 @@ def test_tasks_cleared_after_the_end_give_the_next_version(tmp_path: Path) -> No
     assert first.endswith("v001/report.html")
     assert mended.endswith("v002/report.html")
     assert RunFolder.of(begun.store, mended).read_json("run.json")["ledger"][0]["state"] == "done"
-    assert "v002" in begun.store.local(mended).read_text()
+    assert "v002" in (begun.store.root / begun.store.relative(mended)).read_text()
 
 
 def test_two_stores_hold_the_same_payloads(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_override_is_checked_like_the_config(tmp_path: Path) -> None:
 def test_frozen_config_is_complete(tmp_path: Path) -> None:
     config = parse_config(SUM, name="toy", source="toy.yaml")
     result = gammaops.run(config, tmp_path, overrides={"count": {"number": 7}})
-    frozen = Path(ProductStore(tmp_path).local(result.report)).with_name("config.yaml")
+    frozen = (tmp_path / ProductStore(tmp_path).relative(result.report)).with_name("config.yaml")
     again = parse_config(frozen.read_text(), name="toy", source="frozen")
     assert again.digest == config.with_params({"config": {"count": {"number": 7}}}).digest
     numbers = [again.blocks(step)["count"]["number"] for step in again.steps[:2]]

@@ -129,8 +129,8 @@ def test_path_that_climbs_out_of_the_store_is_refused(store: ProductStore) -> No
         store.open(f"{store.uri}/products/../../secret.json")
 
 
-def test_object_store_root_is_refused_in_words() -> None:
-    with pytest.raises(ProductError, match="give a folder or a file:// URI"):
+def test_root_that_nobody_can_write_to_is_refused_in_words() -> None:
+    with pytest.raises(ProductError, match="give a folder or a URI that begins with file://, s3://"):
         ProductStore("ftp://host/store")
 
 

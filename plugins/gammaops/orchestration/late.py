@@ -119,7 +119,7 @@ def late_folders(run: Run, night: str) -> int:
     """How many late runs of a night have begun: one folder each, whatever Airflow still knows of them."""
     from gammaops.products import RunFolder
 
-    labels = {folder.path.parent.name for folder in RunFolder.all(run.store, run.config.name)}
+    labels = {folder.label for folder in RunFolder.all(run.store, run.config.name)}
     return sum(label.startswith(late_run_id(night, "")) for label in labels)
 
 

@@ -6,7 +6,6 @@ Imported by the API server on the first request alone (see ``gammaops_plugin.py`
 from __future__ import annotations
 
 import html
-from urllib.parse import urlsplit
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -51,10 +50,10 @@ def report(dag_id: str, run_id: str) -> HTMLResponse:
         return _sentence(f"The run {run_id} has not written its report yet.")
     try:
         store = ProductStore(store_root())
-        path = store.local(uri)
-        if not path.is_relative_to(store.root / "runs" / dag_id):
+        name = store.relative(uri)
+        if not name.startswith(f"runs/{dag_id}/"):
             return _sentence("This run's report is not among the runs of its analysis.")
-        return HTMLResponse(path.read_text(encoding="utf-8"), headers=HEADERS)
+        return HTMLResponse(store.files.read(name).decode(), headers=HEADERS)
     except (ProductError, OSError) as error:
         return _sentence(f"The report cannot be read: {error}")
 
@@ -65,7 +64,7 @@ def _report_of(dag_id: str, run_id: str) -> str | None:
         query = XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids=REPORT_TASK, key="return_value")
         row = session.scalars(query).first()
         value = None if row is None else XComModel.deserialize_value(row)
-    return value if isinstance(value, str) and urlsplit(value).scheme == "file" else None
+    return value if isinstance(value, str) else None
 
 
 def _sentence(message: str) -> HTMLResponse:

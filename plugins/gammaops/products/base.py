@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ __all__ = ["IndexDraft", "Member", "Product"]
 
 @dataclass(frozen=True)
 class Product:
-    """An immutable payload with its sidecar, verified when it was opened.
+    """An immutable payload with its sidecar.
 
     Parameters
     ----------
@@ -26,8 +27,8 @@ class Product:
         16 hex digits of the payload's SHA-256; empty without payload.
     status : str
         ``ok``, ``quarantined``, ``rejected`` or ``no_work``.
-    path : Path, optional
-        The payload as a local file; None without payload.
+    payload : callable, optional
+        Gives the payload as a local file, verified; None without payload.
     metrics : mapping
         Headline numbers, JSON types, units in the names.
     sidecar : mapping
@@ -45,12 +46,23 @@ class Product:
     key: str
     digest: str
     status: str
-    path: Path | None
+    payload: Callable[[], Path] | None = field(default=None, compare=False, repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[Product, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def path(self) -> Path | None:
+        """The payload as a local file, read and verified when it is first asked for; None without payload.
+
+        Raises
+        ------
+        ProductMissing, ProductCorrupt
+            If it is gone, or not what its sidecar says.
+        """
+        return None if self.payload is None else self.payload()
 
 
 @dataclass(frozen=True)

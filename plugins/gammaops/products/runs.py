@@ -6,21 +6,22 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductMissing
-from gammaops.products import atomic
 from gammaops.products.keys import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from gammaops.products.store import ProductStore
 
 __all__ = ["RunFolder", "run_label"]
 
 LABEL_LENGTH = 60
+REQUEST = "request.json"
+CONFIG = "config.yaml"
 
 
 def run_label(name: str) -> str:
@@ -29,63 +30,103 @@ def run_label(name: str) -> str:
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _next_version(parent: Path) -> Path:
-    """Make the folder after the newest ``v<NNN>``; of two that race each gets one of its own."""
-    parent.mkdir(parents=True, exist_ok=True)
-    version = max((int(path.name[1:]) for path in parent.glob("v[0-9]*")), default=0)
-    while True:
-        version += 1
-        path = parent / f"v{version:03d}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-
-
 @dataclass(frozen=True)
 class RunFolder:
     """``runs/<analysis>/<run label>/v<NNN>``: one execution of one run.
 
-    Its files are written once. Of what the first task writes ``config.yaml`` comes last: a folder without it is no run.
+    Its files are written once. ``request.json`` claims the folder, and ``config.yaml`` comes after it: a folder without
+    that is no run.
+
+    Parameters
+    ----------
+    store : ProductStore
+    relative : str
+        Path below the store's root; what sidecars call the run.
     """
 
     store: ProductStore
-    path: Path
+    relative: str
 
     @classmethod
-    def new(cls, store: ProductStore, analysis: str, name: str) -> RunFolder:
-        """Claim the next version of the run called `name`."""
-        parent = store.root / "runs" / analysis / run_label(name)
-        return cls(store, _next_version(parent))
+    def new(cls, store: ProductStore, analysis: str, name: str, request: Mapping[str, Any]) -> RunFolder:
+        """Claim the next version of the run called `name`; of two that race each gets one of its own."""
+        return cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
+
+    @classmethod
+    def _claimed(cls, store: ProductStore, parent: str, request: bytes) -> RunFolder:
+        version = max((int(folder.version[1:]) for folder in cls._below(store, parent)), default=0)
+        while True:
+            version += 1
+            folder = cls(store, f"{parent}/v{version:03d}")
+            try:
+                folder.create(REQUEST, request)
+            except FileExistsError:
+                continue
+            return folder
 
     @classmethod
     def of(cls, store: ProductStore, uri: str) -> RunFolder:
         """The folder of a file that lies in it, such as the frozen ``config.yaml``."""
-        return cls(store, store.local(uri).parent)
+        return cls(store, str(PurePosixPath(store.relative(uri)).parent))
 
     @classmethod
     def all(cls, store: ProductStore, analysis: str) -> Iterator[RunFolder]:
         """All executions of an analysis, of each run the oldest first."""
-        for path in sorted((store.root / "runs" / analysis).glob("*/v*")):
-            yield cls(store, path)
+        yield from cls._below(store, f"runs/{analysis}")
+
+    @classmethod
+    def _below(cls, store: ProductStore, folder: str) -> list[RunFolder]:
+        parents = {PurePosixPath(name).parent for name in store.files.names(folder)}
+        return [cls(store, str(path)) for path in sorted(parents) if re.fullmatch(r"v\d+", path.name)]
 
     @property
-    def relative(self) -> str:
-        """Path below the store's root; what sidecars call the run."""
-        return self.path.relative_to(self.store.root).as_posix()
+    def version(self) -> str:
+        """Which execution of its run: ``v001``, ``v002``, …, the last is the newest."""
+        return PurePosixPath(self.relative).name
+
+    @property
+    def label(self) -> str:
+        """The run's name as a folder."""
+        return PurePosixPath(self.relative).parent.name
+
+    @property
+    def ended(self) -> bool:
+        """Whether its record is written."""
+        return self.has("run.json")
 
     def uri_of(self, name: str) -> str:
         """Product path of one of its files."""
-        return self.store.uri_of(self.path / name)
+        return self.store.uri_of(f"{self.relative}/{name}")
+
+    def has(self, name: str) -> bool:
+        """Whether one of its files is there."""
+        return self.store.files.exists(f"{self.relative}/{name}")
+
+    def names(self, folder: str) -> list[str]:
+        """Its files in a folder of its own, such as ``failures``."""
+        found = self.store.files.names(f"{self.relative}/{folder}")
+        return [name.removeprefix(f"{self.relative}/") for name in found]
 
     def create(self, name: str, content: bytes) -> None:
         """Write one of its files, once."""
-        atomic.create(self.path / name, content)
+        self.store.files.create(f"{self.relative}/{name}", content)
 
     def create_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Write one of its files as canonical JSON, once."""
         self.create(name, canonical_json(document))
+
+    def read(self, name: str) -> bytes:
+        """Read one of its files.
+
+        Raises
+        ------
+        ProductMissing
+            If the run has not written it.
+        """
+        try:
+            return self.store.files.read(f"{self.relative}/{name}")
+        except FileNotFoundError:
+            raise ProductMissing(f"{self.uri_of(name)} was not written") from None
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of its JSON files.
@@ -95,19 +136,17 @@ class RunFolder:
         ProductMissing
             If the run has not written it.
         """
-        try:
-            document: dict[str, Any] = json.loads((self.path / name).read_bytes())
-        except FileNotFoundError:
-            raise ProductMissing(f"{self.uri_of(name)} was not written") from None
+        document: dict[str, Any] = json.loads(self.read(name))
         return document
 
     def successor(self) -> RunFolder:
         """A further version of the same run, same request and config: tasks were cleared after it had ended."""
-        folder = RunFolder(self.store, _next_version(self.path.parent))
-        for name in ("request.json", "config.yaml"):
-            folder.create(name, (self.path / name).read_bytes())
+        parent = str(PurePosixPath(self.relative).parent)
+        folder = self._claimed(self.store, parent, self.read(REQUEST))
+        folder.create(CONFIG, self.read(CONFIG))
         return folder
 
     def point_latest(self) -> None:
         """Let ``latest`` beside the versions name this one."""
-        atomic.replace(self.path.parent / "latest", f"{self.path.name}\n".encode())
+        parent = PurePosixPath(self.relative).parent
+        self.store.files.replace(f"{parent}/latest", f"{self.version}\n".encode())

@@ -12,20 +12,25 @@ import logging
 import shutil
 import uuid
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
-from gammaops.products import atomic
 from gammaops.products.base import Product
+from gammaops.products.files import files_at
 from gammaops.products.keys import DIGEST_LENGTH, KEY_LENGTH, canonical_json, file_sha256
+from gammaops.products.local import LocalFiles
 from gammaops.products.paths import bounded
+from gammaops.products.payloads import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gammaops.products.base import Member
+    from gammaops.products.digests import Digests
 
 __all__ = ["ProductStore"]
 
@@ -38,28 +43,44 @@ class ProductStore:
     Parameters
     ----------
     root : str or Path
-        A folder, or its ``file://`` URI.
+        A folder, its ``file://`` URI, or a URI of an object store such as ``s3://bucket/folder``.
+    cache : Path, optional
+        Folder for digests, and for copies of what lies in an object store; may be deleted at any time. Not given: a
+        folder of the store, or of the user.
 
     Raises
     ------
     ProductError
-        If the root is on a kind of file system that cannot be used.
+        If nobody here can write to the root.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        parts = urlsplit(str(root))
-        if parts.scheme not in ("", "file"):
-            raise ProductError(
-                f"the store {root} is not on a local or mounted file system; give a folder or a file:// URI"
-            )
-        self.root = Path(unquote(parts.path)).absolute()
+    def __init__(self, root: str | Path, cache: Path | None = None) -> None:
+        self.files = files_at(root, cache)
 
     @property
     def uri(self) -> str:
         """URI of the root."""
-        return self.root.as_uri()
+        return self.files.uri
 
-    def uri_of(self, path: Path) -> str:
+    @property
+    def digests(self) -> Digests:
+        """Digests of files of this machine, such as those of archives."""
+        return self.files.digests
+
+    @property
+    def root(self) -> Path:
+        """Folder of a store on a disk.
+
+        Raises
+        ------
+        ProductError
+            If it is elsewhere.
+        """
+        if not isinstance(self.files, LocalFiles):
+            raise ProductError(f"the store {self.uri} is not a folder on a disk")
+        return self.files.root
+
+    def uri_of(self, name: str) -> str:
         """Product path of a file below the root.
 
         Raises
@@ -67,55 +88,54 @@ class ProductStore:
         ProductError
             If it is longer than what may travel between tasks.
         """
-        return bounded(path.as_uri())
+        return bounded(self.files.uri_of(name))
 
     def relative(self, uri: str) -> str:
-        """A product path as indexes, sidecars and records name it: below the root, so that it holds in any store."""
-        return self.local(uri).relative_to(self.root).as_posix()
+        """A product path as indexes, sidecars and records name it: below the root, so that it holds in any store.
 
-    def complete(self, path: str) -> str:
-        """The product path behind one that may be relative to the root."""
-        return path if "://" in path else self.uri_of(self.root / path)
-
-    def local(self, uri: str) -> Path:
-        """The file behind a product path; its fragment is left out.
+        Its fragment is left out.
 
         Raises
         ------
         ProductError
             If the path leads out of the store.
         """
-        path = Path(unquote(urlsplit(uri).path))
-        if not path.is_relative_to(self.root) or ".." in path.parts:
+        parts = urlsplit(uri)
+        path, root = (PurePosixPath(unquote(text)) for text in (parts.path, urlsplit(self.uri).path))
+        same = (parts.scheme or "file", parts.netloc) == urlsplit(self.uri)[:2]
+        if not same or not path.is_relative_to(root) or ".." in path.parts:
             raise ProductError(f"{uri} is not in the store {self.uri}")
-        return path
+        return path.relative_to(root).as_posix()
+
+    def complete(self, path: str) -> str:
+        """The product path behind one that may be relative to the root."""
+        return path if "://" in path else self.uri_of(path)
 
     def open(self, uri: str) -> Product:
-        """Read a product and verify size and digest of its payload, and of all members of an index.
+        """A product, its payload there and its members too; whoever reads a payload has it verified then.
 
         Raises
         ------
         ProductMissing, ProductCorrupt
             If there is no such product, or if it is not what its sidecar says.
         """
-        path = self.local(uri)
-        return self._read(path.with_name(f"{path.name[:KEY_LENGTH]}.json"))
+        path = PurePosixPath(self.relative(uri))
+        return self._read(str(path.with_name(f"{path.name[:KEY_LENGTH]}.json")))
 
     def find(self, kind: str, key: str) -> Product | None:
         """The product with this key, if there is one; a damaged one is set aside, so that it gets made again."""
-        sidecar = self._folder(kind, key) / f"{key}.json"
+        sidecar = _sidecar_name(kind, key)
         try:
             return self._read(sidecar)
         except ProductMissing:
-            if not sidecar.exists():
+            if not self.files.exists(sidecar):
                 return None
             problem = "its payload is gone"
         except ProductCorrupt as error:
             problem = str(error)
         with suppress(ProductError):
             return self._read(sidecar)  # another try has repaired it
-        self._set_aside(sidecar)
-        log.warning("%s is set aside in %s, to be made again: %s", sidecar, self.root / "damaged", problem)
+        self.set_aside(sidecar, problem)
         return None
 
     def publish(self, kind: str, key: str, payload: Path, sidecar: Mapping[str, Any]) -> Product:
@@ -134,12 +154,13 @@ class ProductStore:
         if found:
             return found
         sha256, size = file_sha256(payload), payload.stat().st_size
-        target = self._folder(kind, key) / f"{key}.{sha256[:DIGEST_LENGTH]}{payload.suffix}"
-        atomic.move_into_place(payload, target)
-        described = {"status": "ok", **sidecar, "payload": {"name": target.name, "sha256": sha256, "size": size}}
+        name = f"{key}.{sha256[:DIGEST_LENGTH]}{payload.suffix}"
+        target = f"{_folder(kind, key)}/{name}"
+        self.files.place(payload, target)
+        described = {"status": "ok", **sidecar, "payload": {"name": name, "sha256": sha256, "size": size}}
         product = self._commit(kind, key, described)
-        if product.path != target:
-            target.unlink(missing_ok=True)
+        if product.uri != self.uri_of(target):
+            self.files.remove(target)
         return product
 
     def publish_index(self, kind: str, key: str, members: Sequence[Member], sidecar: Mapping[str, Any]) -> Product:
@@ -159,83 +180,112 @@ class ProductStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder on the store's file system for files in the making; gone afterwards."""
-        folder = self.root / "scratch" / uuid.uuid4().hex
+        """A local folder for files in the making, on the store's own disk if it has one; gone afterwards."""
+        folder = self.files.scratch / uuid.uuid4().hex
         folder.mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _folder(self, kind: str, key: str) -> Path:
-        return self.root / "products" / kind / key[:2]
+    def sidecars(self, kind: str = "") -> Iterator[str]:
+        """Names of all sidecars below the root, or of those of one kind."""
+        for name in self.files.names(f"products/{kind}".rstrip("/")):
+            if PurePosixPath(name).name == f"{PurePosixPath(name).name[:KEY_LENGTH]}.json":
+                yield name
+
+    def sidecar(self, name: str) -> dict[str, Any]:
+        """A sidecar by its name below the root, whatever became of its payload.
+
+        Raises
+        ------
+        ProductMissing, ProductCorrupt
+            If it is not there, or not JSON.
+        """
+        try:
+            document: dict[str, Any] = json.loads(self.files.read(name))
+        except FileNotFoundError:
+            raise ProductMissing(f"no product {self.uri_of(name)}; run the step that makes it") from None
+        except ValueError as error:
+            raise ProductCorrupt(f"the sidecar {self.uri_of(name)} is not JSON: {error}") from error
+        return document
+
+    def verify(self, name: str) -> None:
+        """Hash the payload of a sidecar, whatever is remembered of it.
+
+        Raises
+        ------
+        ProductMissing, ProductCorrupt
+            If it is gone, or not what the sidecar says.
+        """
+        payload = Payload.of(self.files, name, self.sidecar(name))
+        if payload:
+            payload.verified()
+
+    def set_aside(self, name: str, problem: str) -> None:
+        """Move a sidecar and its payload to ``damaged/``, unless somebody else has repaired them meanwhile."""
+        attic = f"damaged/{uuid.uuid4().hex}"
+        path = PurePosixPath(name)
+        try:
+            self.files.move(name, f"{attic}/{path.name}")
+        except FileNotFoundError:
+            return
+        log.warning("%s is set aside in %s, to be made again: %s", self.uri_of(name), attic, problem)
+        with suppress(ValueError, KeyError, FileNotFoundError):
+            payload = json.loads(self.files.read(f"{attic}/{path.name}"))["payload"]["name"]
+            self.files.move(str(path.with_name(payload)), f"{attic}/{payload}")
 
     def _reference(self, product: Product) -> dict[str, str]:
         """How an index names a member: relative to the root, so that equal indexes have equal bytes in any store."""
         return {"path": self.relative(product.uri), "digest": product.digest}
 
     def _commit(self, kind: str, key: str, sidecar: Mapping[str, Any]) -> Product:
-        path = self._folder(kind, key) / f"{key}.json"
-        content = canonical_json({**sidecar, "kind": kind, "key": key})
+        name = _sidecar_name(kind, key)
         try:
-            atomic.create(path, content)
+            self.files.create(name, canonical_json({**sidecar, "kind": kind, "key": key}))
         except FileExistsError:
-            log.info("%s was published by another try first", path)
-        return self._read(path)
+            log.info("%s was published by another try first", name)
+        return self._read(name)
 
-    def _read(self, sidecar_path: Path) -> Product:
-        try:
-            sidecar = json.loads(sidecar_path.read_bytes())
-        except FileNotFoundError:
-            raise ProductMissing(f"no product {self.uri_of(sidecar_path)}; run the step that makes it") from None
-        except ValueError as error:
-            raise ProductCorrupt(f"the sidecar {self.uri_of(sidecar_path)} is not JSON: {error}") from error
-        path = self._verified_payload(sidecar_path, sidecar) if "payload" in sidecar else None
+    def _read(self, name: str) -> Product:
+        sidecar = self.sidecar(name)
+        payload = Payload.of(self.files, name, sidecar)
+        if payload:
+            payload.check()
         return Product(
-            uri=self.uri_of(path or sidecar_path),
+            uri=self.uri_of(payload.name if payload else name),
             kind=sidecar["kind"],
             key=sidecar["key"],
-            digest=sidecar["payload"]["sha256"][:DIGEST_LENGTH] if path else "",
+            digest=payload.sha256[:DIGEST_LENGTH] if payload else "",
             status=sidecar["status"],
-            path=path,
+            payload=partial(self._verified, name, payload) if payload else None,
             metrics=sidecar.get("metrics", {}),
             sidecar=sidecar,
-            members=self._members(path) if path and sidecar.get("index") else (),
+            members=self._members(payload.verified()) if payload and sidecar.get("index") else (),
         )
 
-    def _verified_payload(self, sidecar_path: Path, sidecar: Mapping[str, Any]) -> Path:
-        payload = sidecar["payload"]
-        path = sidecar_path.with_name(payload["name"])
+    def _verified(self, sidecar: str, payload: Payload) -> Path:
+        """The payload for a reader; a damaged one is set aside before the reader is told."""
         try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise ProductMissing(f"the payload {self.uri_of(path)} is gone; run the step that makes it again") from None
-        if size != payload["size"]:
-            raise ProductCorrupt(f"{self.uri_of(path)} has {size} bytes, its sidecar says {payload['size']}")
-        if file_sha256(path) != payload["sha256"]:
-            raise ProductCorrupt(f"{self.uri_of(path)} has other bytes than its sidecar says (SHA-256 differs)")
-        return path
+            return payload.verified()
+        except ProductCorrupt as error:
+            self.set_aside(sidecar, str(error))
+            raise
 
     def _members(self, index: Path) -> tuple[Product, ...]:
         rows = json.loads(index.read_bytes())["members"]
         return tuple(self._member(row) for row in rows)
 
     def _member(self, row: Mapping[str, Any]) -> Product:
-        relative = PurePosixPath(row["path"])
-        product = self.open(self.uri_of(self.root / relative))
+        product = self.open(self.uri_of(row["path"]))
         if product.digest != row["digest"]:
             raise ProductCorrupt(f"{product.uri} has the digest {product.digest}, its index says {row['digest']}")
-        return Product(**{**vars(product), "row": row})
+        return replace(product, row=row)
 
-    def _set_aside(self, sidecar_path: Path) -> None:
-        """Move a sidecar and its payload out of the way, unless somebody else has repaired them meanwhile."""
-        attic = self.root / "damaged" / uuid.uuid4().hex
-        attic.mkdir(parents=True)
-        moved = attic / sidecar_path.name
-        with suppress(FileNotFoundError):
-            sidecar_path.rename(moved)
-        if not moved.exists():
-            return
-        with suppress(ValueError, KeyError, FileNotFoundError):
-            payload = sidecar_path.with_name(json.loads(moved.read_bytes())["payload"]["name"])
-            payload.rename(attic / payload.name)
+
+def _folder(kind: str, key: str) -> str:
+    return f"products/{kind}/{key[:2]}"
+
+
+def _sidecar_name(kind: str, key: str) -> str:
+    return f"{_folder(kind, key)}/{key}.json"

@@ -45,7 +45,7 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
     """
     record, products = _record(run, tasks)
     folder = _place(run.folder, record)
-    record = {**record, "run": folder.relative, "version": folder.path.name}
+    record = {**record, "run": folder.relative, "version": folder.version}
     provenance = {**record["provenance"], "reported_by": asdict(who)}
     asked = {**record, "provenance": provenance, "steps": with_previous(run, record)}
     try:
@@ -55,7 +55,7 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
         _write_record(_place(run.folder, red), red)
         raise
     _write_record(folder, record)
-    if not (folder.path / "report.html").exists():
+    if not folder.has("report.html"):
         folder.create("report.html", page.encode())
     return folder.uri_of("report.html")
 
@@ -83,7 +83,7 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
 
 def _place(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
     """The version that a record belongs into: this one; the next, where tasks were cleared after its end."""
-    if not (folder.path / "run.json").exists():
+    if not folder.ended:
         return folder
     same = {"run": "", "version": ""}
     if {**folder.read_json("run.json"), **same} == {**record, **same}:
@@ -94,7 +94,7 @@ def _place(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
 def _write_record(folder: RunFolder, record: Mapping[str, Any]) -> None:
     """Write the record into the place that it has, once."""
     with suppress(FileExistsError):
-        folder.create_json("run.json", {**record, "run": folder.relative, "version": folder.path.name})
+        folder.create_json("run.json", {**record, "run": folder.relative, "version": folder.version})
 
 
 def _record(
@@ -122,7 +122,7 @@ def _record(
     record = {
         "analysis": run.config.name,
         "run": run.folder.relative,
-        "version": run.folder.path.name,
+        "version": run.folder.version,
         "name": run.request["name"],
         "scope": run.request["scope"],
         "nights": sorted({row.night for row in ledger if row.night} | set(run.scope.nights)),

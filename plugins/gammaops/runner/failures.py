@@ -41,8 +41,7 @@ def noting_failure(run: Run, step: str, role: str, who: Provenance) -> Iterator[
 
 
 def _write(run: Run, step: str, role: str, who: Provenance, note: FailureNote, error: Exception) -> None:
-    folder = run.folder.path / "failures"
-    number = len(list(folder.glob("*.json"))) if folder.exists() else 0
+    number = len(run.folder.names("failures"))
     document = {
         "step": step,
         "role": role,
@@ -67,5 +66,6 @@ def _write(run: Run, step: str, role: str, who: Provenance, note: FailureNote, e
 
 def failure_notes(run: Run, step: str) -> list[dict[str, Any]]:
     """The notes on a step's tasks, in the order in which they were written."""
-    paths = (run.folder.path / "failures").glob(f"{run.plan[step].group_id}.*")
-    return sorted((json.loads(path.read_bytes()) for path in paths), key=lambda note: (note["number"], note["labels"]))
+    start = f"failures/{run.plan[step].group_id}."
+    notes = [run.folder.read_json(name) for name in run.folder.names("failures") if name.startswith(start)]
+    return sorted(notes, key=lambda note: (note["number"], note["labels"]))

@@ -77,7 +77,7 @@ def _settled(run: Run, nights: Sequence[str]) -> set[tuple[str, int]]:
     wanted = set(nights)
     settled = set()
     for folder in RunFolder.all(run.store, run.config.name):
-        if not (folder.path / "run.json").exists() or not _official(folder):
+        if not folder.ended or not _official(folder):
             continue
         for row in folder.read_json("run.json")["ledger"]:
             if row["night"] in wanted:
@@ -93,7 +93,7 @@ def _official(folder: RunFolder) -> bool:
 
 def _publish(run: Run, nights: Sequence[str]) -> list[str]:
     """Publish the nights as a table and return the path of each row."""
-    labels = {folder.path.parent.name for folder in RunFolder.all(run.store, run.config.name)}
+    labels = {folder.label for folder in RunFolder.all(run.store, run.config.name)}
     rows = [{"night": night, "number": _next_number(labels, night)} for night in nights]
     content = canonical_json({"kind": KIND, "analysis": run.config.name, "rows": rows})
     key = content_key({"late": content.decode()})

@@ -33,7 +33,7 @@ def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _records(run: Run, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for folder in RunFolder.all(run.store, run.config.name):
-        if folder.relative != record["run"] and (folder.path / "run.json").exists():
+        if folder.relative != record["run"] and folder.ended:
             other = folder.read_json("run.json")
             if _age(other) < _age(record):
                 yield other

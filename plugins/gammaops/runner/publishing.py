@@ -67,7 +67,8 @@ def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: M
 def _sources(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name and SHA-256 of the files outside the store that a row is made from; the row itself says where they lie."""
     sources = getattr(task.science, "sources", None)
-    return [{"name": path.name, "sha256": file_sha256(path)} for path in sources(prepared, row)] if sources else []
+    sha256 = task.run.store.digests.sha256
+    return [{"name": path.name, "sha256": sha256(path)} for path in sources(prepared, row)] if sources else []
 
 
 def outputs_product(task: StepTask, compute: Callable[[Mapping[str, Any]], Mapping[str, Any]], **more: Any) -> Product:

@@ -95,11 +95,13 @@ class Run:
 
 @cache
 def _open(uri: str) -> Run:
-    path = ProductStore("/").local(uri)
-    store = ProductStore(path.parents[4])
-    folder = RunFolder(store, path.parent)
+    # runs/<analysis>/<run label>/<version>/config.yaml
+    root = uri.rsplit("/", 5)[0]
+    store = ProductStore(root)
+    folder = RunFolder.of(store, uri)
     request = folder.read_json("request.json")
-    config = parse_config(path.read_text(encoding="utf-8"), name=request["analysis"], source=str(path))
+    text = folder.read("config.yaml").decode()
+    config = parse_config(text, name=request["analysis"], source=uri.removeprefix("file://"))
     return Run(folder, config, request)
 
 
@@ -148,7 +150,6 @@ def begin(
     _check(config, scope, reuse, steps)
     if not name:
         raise ConfigError([_problem("label", "is empty", "a name for the run")])
-    folder = RunFolder.new(store, config.name, name)
     request = {
         "analysis": config.name,
         "name": name,
@@ -160,7 +161,7 @@ def begin(
         "config_digest": config.digest,
         "code": _code_version(),
     }
-    folder.create_json("request.json", request)
+    folder = RunFolder.new(store, config.name, name, request)
     folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
     return folder.uri_of("config.yaml")
 

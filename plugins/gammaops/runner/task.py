@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.config import resolve_data_path
 from gammaops.errors import NoWorkFound
-from gammaops.products import file_sha256, science_versions
+from gammaops.products import science_versions
 from gammaops.runner.named_files import MODELS_KEY, named_by, named_key, with_named_files
 from gammaops.schema import value_at
 from gammaops.steps import load_science
@@ -191,7 +191,7 @@ def _chosen(product: Product, port: Port, output: str) -> Product:
 def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, str]]:
     """The step's blocks with absolute paths, and the SHA-256 of each file."""
     blocks = deepcopy(dict(run.blocks(step)))
-    files = {}
+    files, digests = {}, run.store.digests
     for dotted in (*step.spec.files, *step.spec.folders):
         value = value_at(blocks, dotted)
         if not _is_path(value):
@@ -199,11 +199,11 @@ def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, st
         path: Path = resolve_data_path(run.config.archive_path(value) if dotted == ARCHIVE else value, dotted)
         _put(blocks, dotted, str(path))
         if dotted in step.spec.files:
-            files[dotted] = file_sha256(path)
+            files[dotted] = digests.sha256(path)
         if dotted == MODELS_KEY:
             named = named_by(path)
             blocks["general"]["named_files"] = {text: str(found) for text, found in named.items()}
-            files |= {named_key(text): file_sha256(found) for text, found in named.items()}
+            files |= {named_key(text): digests.sha256(found) for text, found in named.items()}
     return blocks, files
 
 

@@ -164,7 +164,7 @@ def rows_at(run: Run, uri: str) -> Sequence[Mapping[str, Any]]:
 
 def _nothing(task: StepTask, fan: Fan, uri: str) -> Product:
     """The outcome of a mapped task that has no row to take."""
-    key = content_key({"nothing": task.run.store.local(uri).name})
+    key = content_key({"nothing": task.run.store.relative(uri).rpartition("/")[2]})
     sidecar = task.sidecar(Cost(), reason_class="no-work", reason=f"none of the {fan.over} was selected")
     return task.run.store.publish_outcome(fan.part.kind, key, "no_work", sidecar)
 

@@ -1,0 +1,90 @@
+"""What the store asks of the place where its files are, whether a disk or an object store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
+
+from gammaops.errors import ProductError
+from gammaops.products.local import LocalFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gammaops.products.digests import Digests
+
+__all__ = ["Files", "files_at"]
+
+# Kept here too, so that nobody imports fsspec for a store on a disk; a test compares.
+OBJECT_STORES = ("s3", "gs", "abfs")
+
+
+class Files(Protocol):
+    """Files by their names below a root, with ``/`` between folders.
+
+    A file appears whole or not at all. Reading, fetching and moving one that is absent raises `FileNotFoundError`,
+    creating one that is there `FileExistsError`.
+    """
+
+    uri: str
+    scratch: Path
+    digests: Digests
+
+    def uri_of(self, name: str) -> str:
+        """URI of a file."""
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of a file, from memory as long as nothing has touched the file."""
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write a file that is not there yet; of two that race exactly one succeeds."""
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file, in the place of an older one at once."""
+
+    def place(self, source: Path, name: str) -> None:
+        """Give a finished file of the scratch area its name; it is gone from there."""
+
+    def fetch(self, name: str, sha256: str) -> Path:
+        """The file as a local one, to be read only; its bytes are the caller's to verify."""
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Every file below a folder, in order."""
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+
+    def move(self, name: str, target: str) -> None:
+        """Give a file another name."""
+
+    def remove(self, name: str) -> None:
+        """Delete a file that may be gone already."""
+
+    def free_bytes(self) -> int | None:
+        """Room that is left; None where nobody knows."""
+
+
+def files_at(root: str | Path, cache: Path | None = None) -> Files:
+    """The files below a folder, a ``file://`` URI, or a URI of an object store.
+
+    Raises
+    ------
+    ProductError
+        If nobody here can write to such a place.
+    """
+    parts = urlsplit(str(root))
+    if parts.scheme in ("", "file"):
+        return LocalFiles(Path(unquote(parts.path)).absolute(), cache)
+    if parts.scheme in OBJECT_STORES:
+        from gammaops.products.objects import ObjectFiles
+
+        return ObjectFiles(str(root), cache)
+    known = ", ".join(f"{scheme}://" for scheme in ("file", *OBJECT_STORES))
+    raise ProductError(f"a store cannot be at {root}; give a folder or a URI that begins with {known}")

@@ -1,0 +1,167 @@
+"""A store's files in an object store, by fsspec: ``s3://bucket/folder`` and its like."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from gammaops.errors import ProductError
+from gammaops.products.digests import Digests
+from gammaops.products.keys import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PROTOCOLS", "ObjectFiles"]
+
+# Protocol, and the package that speaks it with conditional puts: two writers of one name are told apart.
+PROTOCOLS = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}
+CACHE = "GAMMAOPS_CACHE"
+
+
+class ObjectFiles:
+    """`gammaops.products.files.Files` below a URI of an object store.
+
+    An object appears whole or not at all, so that nothing is needed for that. Payloads are read by way of a folder on
+    the local disk, where each is named after its digest.
+
+    Parameters
+    ----------
+    uri : str
+        Such as ``s3://bucket/folder``; credentials and endpoint are the usual ones of its protocol (``AWS_…``).
+    cache : Path, optional
+        Where payloads lie that were read; not given: ``GAMMAOPS_CACHE``, else ``~/.cache/gammaops``.
+
+    Raises
+    ------
+    ProductError
+        If the package that speaks the protocol is not installed.
+    """
+
+    def __init__(self, uri: str, cache: Path | None = None) -> None:
+        protocol = uri.partition("://")[0]
+        if find_spec(PROTOCOLS[protocol]) is None:
+            raise ProductError(f"a store on {protocol}:// needs the package {PROTOCOLS[protocol]}: pip install it")
+        self.uri = uri.rstrip("/")
+        self._cache = cache or Path(os.environ.get(CACHE) or Path.home() / ".cache" / "gammaops")
+        self.scratch = self._cache / "scratch"
+        self.digests = Digests(self._cache / "digests")
+        # Other processes write too: what was listed once says nothing about now.
+        self._system, self._root = fsspec.core.url_to_fs(self.uri, use_listings_cache=False)
+
+    def uri_of(self, name: str) -> str:
+        """URI of an object."""
+        return f"{self.uri}/{name}"
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an object."""
+        content: bytes = self._system.cat_file(self._path(name))
+        return content
+
+    def _info(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._system.info(self._path(name))
+        if found["type"] != "file":
+            raise FileNotFoundError(self.uri_of(name))
+        return found
+
+    def size(self, name: str) -> int:
+        """Bytes of an object."""
+        return int(self._info(name)["size"])
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of an object: downloaded for it once, unless it was uploaded from here."""
+        mark = _mark(self._info(name))
+        known = self.digests.known(self.uri_of(name), mark)
+        if known:
+            return known
+        with self._downloaded(name) as path:
+            found = file_sha256(path)
+        self.digests.remember(self.uri_of(name), mark, found)
+        return found
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write an object that is not there yet: a conditional put."""
+        self._system.pipe_file(self._path(name), content, mode="create")
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write an object, in the place of an older one."""
+        self._system.pipe_file(self._path(name), content)
+
+    def place(self, source: Path, name: str) -> None:
+        """Upload a finished file of the scratch area, and keep it in the cache: its makers' followers read it."""
+        sha256 = file_sha256(source)
+        self._system.put_file(str(source), self._path(name))
+        self.digests.remember(self.uri_of(name), _mark(self._info(name)), sha256)
+        kept = self._cached(name, sha256)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(kept)
+
+    def fetch(self, name: str, sha256: str) -> Path:
+        """A local copy, downloaded unless there is one with the right bytes."""
+        kept = self._cached(name, sha256)
+        if kept.exists() and file_sha256(kept) == sha256:
+            return kept
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with self._downloaded(name) as path:
+            path.replace(kept)
+        return kept
+
+    @contextmanager
+    def _downloaded(self, name: str) -> Iterator[Path]:
+        """A whole local copy that is gone afterwards unless it was renamed."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        path = self.scratch / uuid.uuid4().hex
+        try:
+            self._system.get_file(self._path(name), str(path))
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _cached(self, name: str, sha256: str) -> Path:
+        """Two stores may share a cache: equal names there have equal bytes."""
+        return self._cache / "payloads" / sha256[:2] / sha256 / Path(name).name
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Every object below a folder, in order."""
+        found: list[str] = self._system.find(self._path(folder))
+        for path in sorted(found):
+            yield path.removeprefix(f"{self._root}/")
+
+    def exists(self, name: str) -> bool:
+        """Whether the object is there."""
+        try:
+            self._info(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def move(self, name: str, target: str) -> None:
+        """Give an object another name."""
+        self._system.copy(self._path(name), self._path(target))
+        self._system.rm_file(self._path(name))
+
+    def remove(self, name: str) -> None:
+        """Delete an object that may be gone already."""
+        try:
+            self._system.rm_file(self._path(name))
+        except FileNotFoundError:
+            return
+
+    def free_bytes(self) -> None:
+        """Nobody knows."""
+        return
+
+
+def _mark(info: dict[str, Any]) -> str:
+    """What changes whenever the object does."""
+    changed = info.get("ETag") or info.get("etag") or info.get("LastModified") or info.get("mtime")
+    return f"{info['size']}-{changed}"
