@@ -4,6 +4,7 @@ GammaopsError
 ├── ConfigError      the author of the config or of the run parameters; lists every problem at once
 ├── NoWorkFound      nobody: there is nothing to do, which is a good outcome
 ├── DataError        the observation is bad: it is quarantined with a class and a reason, the others go on
+│   └── DamagedFile  …because of a file that is not whole; it may still be on its way
 ├── AlgorithmError   the scientist: the data are readable but the method failed on them
 ├── ProductError     whoever runs the store
 │   ├── ProductMissing
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlgorithmError",
     "ConfigError",
+    "DamagedFile",
     "DataError",
     "GammaopsError",
     "NoWorkFound",
@@ -104,6 +106,10 @@ class DataError(GammaopsError):
         self.reason_class = reason_class
         self.reason = reason
         super().__init__(f"{reason_class}: {reason}")
+
+
+class DamagedFile(DataError):
+    """An observation of which a file is not whole: damaged, or not yet arrived."""
 
 
 class AlgorithmError(GammaopsError):

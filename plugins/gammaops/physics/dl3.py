@@ -20,7 +20,7 @@ from gammapy.data import GTI, FixedPointingInfo, Observation, ObservationMetaDat
 from gammapy.data.io import EventListReader
 from gammapy.irf import IRF_REGISTRY
 
-from gammaops.errors import DataError
+from gammaops.errors import DamagedFile, DataError
 from gammaops.physics.archive import lies_within
 from gammaops.physics.fits_structure import Span, StructureError, walk
 
@@ -87,9 +87,12 @@ def read_observation(
 
     Raises
     ------
+    DamagedFile
+        If a file is not whole: ``truncated``, ``unreadable``, ``wrong-size``, ``wrong-event-count``, or it lacks an HDU
+        that is listed (``missing-hdu``, ``missing-irf``).
     DataError
-        If it is damaged or incomplete: ``truncated``, ``unreadable``, ``wrong-size``, ``missing-irf``, ``missing-hdu``,
-        ``irf-not-finite``, ``empty-gti``, ``wrong-obs-id``, ``wrong-event-count`` or ``path-outside-archive``.
+        If it is whole and cannot be used: ``missing-irf``, ``irf-not-finite``, ``empty-gti``, ``wrong-obs-id`` or
+        ``path-outside-archive``.
     FileNotFoundError
         If a file is absent, which may be mended by waiting.
     """
@@ -104,7 +107,7 @@ def read_observation(
         return _observation(obs_id, hdus)
     except NOT_GADF as error:
         files = ", ".join(sorted({hdu.row.file for hdu in hdus.values()}))
-        raise DataError("unreadable", f"{files} does not follow GADF: {error}") from error
+        raise DamagedFile("unreadable", f"{files} does not follow GADF: {error}") from error
 
 
 def _require(by_type: Mapping[str, HduRow], wanted: Collection[str]) -> None:
@@ -123,7 +126,7 @@ def _open_hdus(folder: Path, by_type: Mapping[str, HduRow]) -> dict[str, _Hdu]:
         # The size of event lists in the index of HESS DL3 DR1 is that of a version with more columns.
         if name != "events" and row.size and spans[position].stop - spans[position].start != row.size:
             found = spans[position].stop - spans[position].start
-            raise DataError(
+            raise DamagedFile(
                 "wrong-size", f"HDU {row.hdu} of {row.file} has {found} bytes, the HDU index says {row.size}"
             )
         hdus[name] = _Hdu(row, data, position)
@@ -139,9 +142,9 @@ def _open_file(folder: Path, name: str) -> tuple[fits.HDUList, tuple[Span, ...]]
             content = gzip.decompress(content)
         spans = tuple(walk(content))
     except (EOFError, StructureError) as error:
-        raise DataError("truncated", f"{name}: {error}") from error
+        raise DamagedFile("truncated", f"{name}: {error}") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError("unreadable", f"{name} is damaged: {error}") from error
+        raise DamagedFile("unreadable", f"{name} is damaged: {error}") from error
     return _parse(content, name, len(spans)), spans
 
 
@@ -152,9 +155,9 @@ def _parse(content: bytes, name: str, expected: int) -> fits.HDUList:
         found = len(hdus)
     # Nothing is read from the disk here: an OSError is astropy's word for content that is no FITS.
     except (*NOT_GADF, OSError) as error:
-        raise DataError("unreadable", f"{name} cannot be read as FITS: {error}") from error
+        raise DamagedFile("unreadable", f"{name} cannot be read as FITS: {error}") from error
     if found != expected:
-        raise DataError("unreadable", f"{name} has {expected} HDUs, of which {found} can be read")
+        raise DamagedFile("unreadable", f"{name} has {expected} HDUs, of which {found} can be read")
     return hdus
 
 
@@ -163,7 +166,7 @@ def _find(spans: Sequence[Span], row: HduRow) -> int:
     if row.hdu.upper() in names:
         return names.index(row.hdu.upper())
     reason_class = "missing-irf" if row.type in IRFS else "missing-hdu"
-    raise DataError(reason_class, f"{row.file} has no HDU {row.hdu}, which the HDU index lists; it has {names}")
+    raise DamagedFile(reason_class, f"{row.file} has no HDU {row.hdu}, which the HDU index lists; it has {names}")
 
 
 def _check_events(events: _Hdu, obs_id: int, index: Mapping[str, Any]) -> None:
@@ -172,7 +175,7 @@ def _check_events(events: _Hdu, obs_id: int, index: Mapping[str, Any]) -> None:
         raise DataError("wrong-obs-id", f"{events.place} holds OBS_ID {header['OBS_ID']}, the index says {obs_id}")
     expected = index.get("EVENT_COUNT")
     if expected is not None and header["NAXIS2"] != expected:
-        raise DataError(
+        raise DamagedFile(
             "wrong-event-count", f"{events.place} has {header['NAXIS2']} events, the observation index says {expected}"
         )
 

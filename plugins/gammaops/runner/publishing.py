@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import DataError, NoWorkFound, ProductError, ProductMissing
+from gammaops.errors import DamagedFile, DataError, NoWorkFound, ProductError, ProductMissing
 from gammaops.products import IndexDraft, Member, content_key, file_sha256
+from gammaops.runner.arrival import is_arriving
 from gammaops.runner.science import make_reproducible, write_rows
 from gammaops.runner.task import PART, Cost, measured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gammaops.products import Product
@@ -53,7 +54,11 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
             with measured() as cost:
                 metrics = task.science.run(prepared, task.inputs, {kind: path}, row)
         except (DataError, NoWorkFound) as error:
+            _refuse_change(task, prepared, row, sources)
+            if isinstance(error, DamagedFile) and is_arriving(task, prepared, row):
+                return _arriving(task, kind, key, error, described)
             return _outcome(task, kind, key, error, described)
+        _refuse_change(task, prepared, row, sources)
         return _publish(task, kind, key, path, task.sidecar(cost, metrics, **described))
 
 
@@ -62,6 +67,26 @@ def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: M
     reason = {"reason_class": getattr(error, "reason_class", "no-work"), "reason": getattr(error, "reason", str(error))}
     log.warning("%s %s: %s", described["item"]["label"], status, error)
     return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), {}, **reason, **described))
+
+
+def _arriving(task: StepTask, kind: str, key: str, error: DataError, described: Mapping[str, Any]) -> Product:
+    """That a row waits for a file; of this run alone, since the next one asks again."""
+    log.warning("%s is still being copied: %s", described["item"]["label"], error)
+    reason = {"reason_class": "incoming", "reason": f"changed a moment ago, and not whole: {error.reason}"}
+    once = content_key({"arriving": key, "run": task.run.folder.relative})
+    return task.run.store.publish_outcome(kind, once, "missing", task.sidecar(Cost(), {}, **reason, **described))
+
+
+def _refuse_change(task: StepTask, prepared: Any, row: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> None:
+    """Make sure that what was read is what the key names.
+
+    Raises
+    ------
+    OSError
+        If a file was replaced meanwhile: the next try reads the new one.
+    """
+    if _sources(task, prepared, row) != sources:
+        raise OSError(f"the files of {row['label']} were replaced while they were read")
 
 
 def _sources(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -141,6 +142,7 @@ def deliver(root: Path, obs_id: int) -> list[Path]:
     for path in waiting:
         target = root / DATA / path.name
         _replace(target, path.read_bytes())
+        shutil.copystat(path, target)
         path.unlink()
         delivered.append(target)
     # The HDU index first: whoever sees the observation must find its HDUs.
@@ -161,7 +163,10 @@ def _write_observation(visit: Visit, plan: ArchivePlan, out: Path) -> _Rows:
         intact = observation_hdus(visit, plan, events)
         damaged = damage_hdus(kind, intact)
         name = f"{_stem(visit.obs_id)}{suffix}.fits.gz"
-        _replace(out / (INCOMING if late else DATA) / name, damage_bytes(kind, compress(damaged.values())))
+        path = out / (INCOMING if late else DATA) / name
+        _replace(path, damage_bytes(kind, compress(damaged.values())))
+        # Written when the observation ended: a damaged file is not one that is still being copied.
+        os.utime(path, times=(visit.stop.timestamp(), visit.stop.timestamp()))
         row = indexes.observation_row(visit, len(events))
         rows.observations.append({**row, **_DAMAGED_COLUMNS.get(kind, {})})
         rows.hdus += indexes.hdu_rows(visit.obs_id, name, intact if kind == "missing-hdu" else damaged)

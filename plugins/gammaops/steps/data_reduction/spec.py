@@ -44,6 +44,7 @@ _OBSERVATIONS = {
         "HDUs without which an observation cannot be used",
         ["aeff", "edisp", "psf", "bkg"],
     ),
+    "settle": quantity("s", "A file that is not whole and changed so recently is still being copied", "10 min", low=0),
     "quality": block("Cuts that reject an observation", QUALITY),
 }
 
