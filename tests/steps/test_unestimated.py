@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +26,9 @@ def changed(driver, spectra, folder, change):
     for member in spectra.members:
         dataset = read_dataset(member.path)
         change(dataset)
-        write_dataset(dataset, folder / member.path.name)
-        members.append(replace(member, path=folder / member.path.name))
+        path = folder / member.path.name
+        write_dataset(dataset, path)
+        members.append(replace(member, payload=partial(Path, path)))
     return replace(spectra, members=tuple(members))
 
 
