@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,27 @@ def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Pa
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
 
 
+def test_file_on_its_way_is_missing_until_it_is_whole_or_has_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=1, observations=2, duration_min=3, size="small"))
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    path = tmp_path / "archive" / "data" / "sim_obs_000002.fits.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    store = tmp_path / "store"
+    first = run(store, nights=NIGHTS[:1])
+    assert ledger(store, first) == {1: ("done", ""), 2: ("missing", "incoming")}
+
+    path.write_bytes(whole)
+    assert ledger(store, run(store, nights=NIGHTS[:1])) == {1: ("reused", ""), 2: ("done", "")}
+
+    # The copy was given up an hour ago: the same bytes as in the first run are judged now.
+    path.write_bytes(whole[: len(whole) // 2])
+    os.utime(path, times=(time.time() - 3600,) * 2)
+    assert ledger(store, run(store, nights=NIGHTS[:1]))[2] == ("quarantined", "truncated")
+
+
 MASKED = CONFIG.replace(
     "steps: [{name: reduce, tag: data-reduction}]",
     """steps:
@@ -174,8 +196,8 @@ def test_people_overrule_a_cut_and_the_report_shows_it(tmp_path: Path, monkeypat
     (sidecar,) = (tmp_path / "products" / "dataset").rglob("*.json")
     assert "B. Expert" in sidecar.read_text(encoding="utf-8"), "the decision is part of the provenance"
     plain = run(tmp_path, obs_ids=[7])
-    assert ledger(tmp_path, plain)[7] == ("done", ""), "and of the key: without it, it is another product"
-    assert len(dataset_digests(tmp_path)) == 2
+    assert ledger(tmp_path, plain)[7] == ("reused", ""), "and not of the key: it changes no byte"
+    assert len(dataset_digests(tmp_path)) == 1
 
 
 def test_unknown_observation_that_was_asked_for_is_missing(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ from regions import CircleAnnulusSkyRegion, Regions
 
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
-from gammaops.physics.datasets_io import read_datasets
+from gammaops.physics.datasets_io import read_dataset, read_datasets, write_dataset
 from gammaops.physics.flux_io import read_flux_points
 from gammaops.steps import load_science
 
@@ -148,3 +152,25 @@ steps:
 def test_regions_that_are_wrong(profile, message):
     with pytest.raises(ConfigError, match=message):
         parse_config(TEXT.replace("PROFILE", profile), "profile", "profile.yaml")
+
+
+def test_region_that_cannot_be_estimated_says_why_and_harms_no_other(driver, maps, boxes, tmp_path):
+    def spoiled(member):
+        """The first box has counts that are no number, which gammapy's fit refuses."""
+        dataset = read_dataset(member.path)
+        dataset.counts.data = dataset.counts.data.astype(float)
+        lon = dataset.counts.geom.to_image().get_coord().skycoord.ra.deg
+        dataset.counts.data[:, lon < 83.25] = np.nan
+        write_dataset(dataset, tmp_path / member.path.name)
+        return replace(member, payload=partial(Path, tmp_path / member.path.name))
+
+    damaged = replace(maps, members=tuple(spoiled(member) for member in maps.members))
+    limits = {"selection_optional": ["ul"]}
+    product, rows, metrics = made(driver, damaged, tmp_path, boxes=BOXES, energy_edges=ENERGIES, parameters=limits)
+    flux, whole = (read_flux_points(one.path).flux.data[:, 0, 0, 0] for one in (product, boxes[0]))
+    assert np.isnan(flux).tolist() == [True, False, False]
+    np.testing.assert_allclose(flux[1:], whole[1:], rtol=EXACT)
+    (told,) = metrics["points_without_flux"]
+    assert told["label"] == rows[0]["label"]
+    assert told["reason"].startswith("the fit of this bin failed") or "did not converge" in told["reason"]
+    assert f"1 bin without a flux: {told['label']}" in load_science("flux-profile").report(product).notes[-1]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["outputs_product", "part_product", "rows_product"]
 
 log = logging.getLogger(__name__)
-VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night"})
+# What was said of a row when it was selected, decisions of people among it, changes no byte of its product.
+VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night", "override"})
 
 
 def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
@@ -46,7 +47,8 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
     found = _reusable(task, kind, key)
     if found:
         return found
-    described = {"item": {"label": row["label"], "row": content}, "sources": sources}
+    said = {name: row[name] for name in sorted(VOLATILE & row.keys()) if row[name] != ""}
+    described = {"item": {"label": row["label"], "row": content, "said": said}, "sources": sources}
     store = task.run.store
     with store.scratch() as folder:
         path = folder / f"part{fan.part.suffix}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -23,6 +23,7 @@ from gammaops.physics.flux_io import read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given, sky_coord
 from gammaops.physics.profile_section import profile_section
 from gammaops.physics.stacking import common_geoms
+from gammaops.physics.unestimated import estimate, unestimated, unestimated_note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,9 +131,10 @@ def run(
     estimator.regions = [regions[number]]
     # Energies without a response divide by nothing in gammapy, which is no news in a log.
     with np.errstate(divide="ignore", invalid="ignore"):
-        points = estimator.run(datasets).slice_by_idx({DISTANCE: 0})
-    write_flux_points(points, out["flux_profile_part"])
-    return {"region": number, "distance_deg": float(_distance(regions, number).value)}
+        profile, reason = estimate(estimator, datasets)
+    write_flux_points(profile.slice_by_idx({DISTANCE: 0}), out["flux_profile_part"])
+    distance = float(_distance(regions, number).value)
+    return {"region": number, "distance_deg": distance, "label": row["label"], "reason": reason}
 
 
 def collect(
@@ -155,7 +157,7 @@ def collect(
     flux = profile.flux.data
     known = int(np.isfinite(flux).any(axis=tuple(range(1, flux.ndim))).sum())
     log.info("flux profile of %s regions", len(parts))
-    return {"regions": len(parts), "regions_with_flux": known}
+    return {"regions": len(parts), "regions_with_flux": known, "points_without_flux": unestimated(parts)}
 
 
 def _append_regions(path: Path, regions: Sequence[SkyRegion]) -> None:
@@ -167,4 +169,6 @@ def _append_regions(path: Path, regions: Sequence[SkyRegion]) -> None:
 
 def report(product: Product) -> Section:
     """The profile."""
-    return profile_section(read_flux_points(product.path))  # type: ignore[arg-type]
+    section = profile_section(read_flux_points(product.path))  # type: ignore[arg-type]
+    lost = unestimated_note(product.metrics.get("points_without_flux") or ())
+    return replace(section, notes=(*section.notes, *filter(None, [lost])))

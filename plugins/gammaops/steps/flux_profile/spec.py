@@ -43,7 +43,7 @@ _FLUX_PROFILE = {
 SPEC = StepSpec(
     tag="flux-profile",
     doc="Estimates the flux in boxes along a line, or in annuli around a position.",
-    version=1,
+    version=2,
     schema={"flux_profile": block("Which profile is made", _FLUX_PROFILE, [exactly_one("boxes.nbin", "annuli.nbin")])},
     reads=("flux_profile",),
     consumes={"datasets": Port(("datasets",), "Map datasets, all of them jointly", max=None)},

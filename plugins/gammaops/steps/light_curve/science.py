@@ -86,6 +86,8 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
     if not met:
         raise NoWorkFound("no dataset lies in any interval of light_curve.time_intervals")
     rows = [_row(start, stop, spans, prepared.atol) for start, stop in intervals]
+    if len({row["label"] for row in rows}) < len(rows):
+        rows = [{**row, "label": _to_the_nanosecond(start)} for row, (start, _) in zip(rows, intervals, strict=True)]
     if all(row["status"] != "selected" for row in rows):
         message = f"none of the {len(spans)} datasets lies as a whole in one of the {len(met)} intervals that it meets"
         raise AlgorithmError(f"{message}: widen them, or cut the observations by observations.time_intervals")
@@ -144,6 +146,11 @@ def _row(start: Time, stop: Time, spans: Mapping[str, tuple[Time, Time]], atol: 
         "reason_class": reason_class,
         "reason": reason,
     }
+
+
+def _to_the_nanosecond(start: Time) -> str:
+    """A label for bins of less than a second."""
+    return nanoseconds(start.utc).replace("T", " ")
 
 
 def run(
