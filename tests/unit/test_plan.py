@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.plan import Source, make_plan
@@ -155,3 +156,38 @@ def test_all_wiring_problems_come_at_once() -> None:
         "steps[0].required_products[0]",
         "steps[1].required_products[0]",
     }
+
+
+CUBES = """
+observations: {datastore: data}
+datasets:
+  type: 3d
+  geom:
+    wcs: {skydir: {frame: icrs, lon: 1 deg, lat: 1 deg}, width: {width: 6 deg, height: 4 deg}}
+    axes: {energy: {min: 1 TeV, max: 10 TeV, nbins: 16}}
+  background: {method: ring, parameters: {r_in: 0.3 deg, width: 0.2 deg}}
+steps:
+- {name: maps, tag: data-reduction, products: maps}
+- {name: sky, tag: excess-map, required_products: [maps]}
+- {name: mask, tag: exclusion-mask, required_products: [sky]}
+- {name: again, tag: data-reduction, required_products: [mask]MORE}
+"""
+
+
+@pytest.mark.requirement("A4.12")
+def test_size_of_the_cube_is_told(tmp_path, capsys):
+    path = tmp_path / "cubes.yaml"
+    path.write_text(CUBES.replace("MORE", ""), encoding="utf-8")
+    assert main(["plan", "--filename", str(path)]) == 0
+    # 6 deg by 4 deg in pixels of 0.02 deg, 4 bytes each: 300 * 200 * 16 * 4 = 3.84e6.
+    assert "maps: each dataset has 300 x 200 pixels x 16 energies, 3.84 MB a map" in capsys.readouterr().out
+
+
+@pytest.mark.requirement("A4.14")
+def test_mask_that_could_not_be_used_is_refused_when_the_config_is_read():
+    text = CUBES.replace("MORE", ", config: {datasets: {background: {method: none, parameters: null}}}")
+    config = parse_config(text, name="cubes", source="cubes.yaml")
+    place = r"cubes\.yaml:13:38: steps\[3\]\.required_products"
+    words = "it reads an exclusion mask, but datasets.background.method is none, which excludes nothing"
+    with pytest.raises(ConfigError, match=f"{place}: {words}"):
+        make_plan(config)

@@ -31,9 +31,13 @@ def plan(filename: Path, values: bool) -> None:
     config = load_config(filename)
     planned = make_plan(config)
     console = Console(soft_wrap=True)
+    by_name = {step.name: step for step in config.steps}
     console.print(_steps_table(planned))
+    for step in planned.steps:
+        size = step.spec.size(config.blocks(by_name[step.name])) if step.spec.size else ""
+        if size:
+            console.print(f"{step.name}: each dataset has {size}", markup=False, highlight=False)
     if values:
-        by_name = {step.name: step for step in config.steps}
         for step in planned.steps:
             console.print(_values_table(config, by_name[step.name], step))
 

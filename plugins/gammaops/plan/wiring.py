@@ -144,6 +144,8 @@ def _planned(
             message = f"{spec.tag!r} cannot work on {' and '.join(wrong)} datasets"
             place = (index[step.name], "required_products")
             wiring.complain(place, message, f"{' or '.join(spec.dataset_types)} datasets")
+        read = [role for role in spec.consumes if sources.get(role) or external[step.name].get(role)]
+        _check_roles(wiring, step, index[step.name], read)
         planned.append(
             PlannedStep(
                 step.name,
@@ -158,3 +160,13 @@ def _planned(
             )
         )
     return planned
+
+
+def _check_roles(wiring: Wiring, step: StepConfig, index: int, roles: Sequence[str]) -> None:
+    """What a step's blocks must say where it reads something in these roles."""
+    spec, blocks = wiring.specs[step.name], wiring.config.blocks(step)
+    for role in roles:
+        key = "required_products" if step.required_products else "inputs"
+        for rule in spec.role_rules.get(role, ()):
+            for finding in rule(blocks):
+                wiring.complain((index, key), finding.message, finding.expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from gammaops.schema.phases import overlap
@@ -12,11 +13,12 @@ if TYPE_CHECKING:
 
     from gammaops.schema.relations import Relation
 
-__all__ = ["DATASETS_RULES", "needs_no_full_enclosure_irfs"]
+__all__ = ["DATASETS_RULES", "cube_size", "mask_can_be_used", "needs_no_full_enclosure_irfs"]
 
 METHODS = {"1d": ("reflected", "wobble", "phase"), "3d": ("ring", "adaptive-ring", "fov", "phase")}
 POINT_METHODS = ("wobble", "phase", None)
 WITHOUT_EXCLUSION = (None, "phase")
+FLOAT_BYTES = 4
 FULL_ENCLOSURE = ("psf", "bkg")
 # What gammapy's makers look at, besides counts.
 MAPS_OF_METHOD = {"ring": ("background",), "adaptive-ring": ("background",), "fov": ("background",)}
@@ -70,6 +72,25 @@ def _exclusion_is_used(block: Mapping[str, Any]) -> Iterator[Finding]:
             f"given, but background.method is {method or 'none'}, which excludes nothing",
             "no exclusion, or another method",
         )
+
+
+def mask_can_be_used(blocks: Mapping[str, Any]) -> Iterator[Finding]:
+    """Where a step reads a mask, its background method can leave something out."""
+    method = value_at(blocks, "datasets.background.method")
+    if method in WITHOUT_EXCLUSION:
+        message = f"it reads an exclusion mask, but datasets.background.method is {method or 'none'}"
+        yield Finding(("datasets", "background", "method"), f"{message}, which excludes nothing", "another method")
+
+
+def cube_size(blocks: Mapping[str, Any]) -> str:
+    """Pixels and energies of a map dataset, and the megabytes of each of its maps of counts and background."""
+    block = blocks["datasets"]
+    if block["type"] != "3d":
+        return ""
+    wcs, axis = block["geom"]["wcs"], block["geom"]["axes"]["energy"]
+    wide, high = (ceil(round(_number(wcs["width"][side]) / _number(wcs["binsize"]), 6)) for side in ("width", "height"))
+    megabytes = wide * high * axis["nbins"] * FLOAT_BYTES / 1e6
+    return f"{wide} x {high} pixels x {axis['nbins']} energies, {megabytes:.3g} MB a map"
 
 
 def _rings_fit(block: Mapping[str, Any]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ path to write (or, for an index, to an `gammaops.products.IndexDraft`). Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,10 @@ class StepSpec:
         Dotted config keys of other blocks than its own without which it cannot run.
     rules : tuple of Relation
         Rules between several of its blocks (those within one belong to the block), given all of them by name.
+    role_rules : mapping of str to tuple of Relation
+        As `rules`, asked only where the step reads something in this role.
+    size : callable, optional
+        Given all blocks by name, how large one of its products gets, in words for `gammaops plan`; empty: not worth it.
     fan_out : Fan, optional
         How the step is split into mapped tasks.
     dataset_types : tuple of str
@@ -120,6 +124,8 @@ class StepSpec:
     folders: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     rules: tuple[Relation, ...] = ()
+    role_rules: Mapping[str, tuple[Relation, ...]] = field(default_factory=dict)
+    size: Callable[[Mapping[str, Any]], str] | None = None
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")
     observations: bool = False

@@ -24,7 +24,7 @@ from gammaops.schema import (
     variants,
 )
 from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
-from gammaops.schema.datasets import DATASETS_RULES, needs_no_full_enclosure_irfs
+from gammaops.schema.datasets import DATASETS_RULES, cube_size, mask_can_be_used, needs_no_full_enclosure_irfs
 from gammaops.schema.quality import QUALITY
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
@@ -44,7 +44,7 @@ _OBSERVATIONS = {
         "HDUs without which an observation cannot be used",
         ["aeff", "edisp", "psf", "bkg"],
     ),
-    "settle": quantity("s", "A file that is not whole and changed so recently is still being copied", "10 min", low=0),
+    "settle": quantity("s", "A file that is not whole and changed so recently is still being copied", "600 s", low=0),
     "quality": block("Cuts that reject an observation", QUALITY),
 }
 
@@ -115,6 +115,8 @@ SPEC = StepSpec(
         "datasets": block("How observations become datasets", _DATASETS, DATASETS_RULES),
     },
     rules=(needs_no_full_enclosure_irfs,),
+    role_rules={"exclusion": (mask_can_be_used,)},
+    size=cube_size,
     reads=("datasets", "observations.required_irf"),
     collect_reads=("datasets.stack",),
     consumes={
