@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -128,6 +129,26 @@ def test_file_on_its_way_is_missing_until_it_is_whole_or_has_settled(
     path.write_bytes(whole[: len(whole) // 2])
     os.utime(path, times=(time.time() - 3600,) * 2)
     assert ledger(store, run(store, nights=NIGHTS[:1]))[2] == ("quarantined", "truncated")
+
+
+def test_replaced_observation_is_found_and_it_alone_is_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate_archive(
+        tmp_path / "archive", ArchivePlan(nights=1, observations=3, duration_min=3, size="small", bad={3: "truncated"})
+    )
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    store, config = ProductStore(tmp_path / "store"), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+    first = run(store.root, nights=NIGHTS[:1])
+    assert ledger(store.root, first)[3] == ("quarantined", "truncated")
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+    path = tmp_path / "archive" / "data" / "sim_obs_000002.fits.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1))
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, row)[0] for row in found] == list(NIGHTS[:1])
+    states = {1: ("reused", ""), 2: ("done", ""), 3: ("quarantined", "truncated")}
+    assert ledger(store.root, run(store.root, nights=NIGHTS[:1])) == states
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
 
 
 MASKED = CONFIG.replace(

@@ -119,8 +119,7 @@ class ProductStore:
         ProductMissing, ProductCorrupt
             If there is no such product, or if it is not what its sidecar says.
         """
-        path = PurePosixPath(self.relative(uri))
-        return self._read(str(path.with_name(f"{path.name[:KEY_LENGTH]}.json")))
+        return self._read(_sidecar_beside(self.relative(uri)))
 
     def find(self, kind: str, key: str) -> Product | None:
         """The product with this key, if there is one; a damaged one is set aside, so that it gets made again."""
@@ -210,17 +209,15 @@ class ProductStore:
             raise ProductCorrupt(f"the sidecar {self.uri_of(name)} is not JSON: {error}") from error
         return document
 
-    def verify(self, name: str) -> None:
-        """Hash the payload of a sidecar, whatever is remembered of it.
+    def sidecar_of(self, path: str) -> dict[str, Any]:
+        """The sidecar of a product by its path below the root, whatever became of its payload.
 
         Raises
         ------
         ProductMissing, ProductCorrupt
-            If it is gone, or not what the sidecar says.
+            As in `sidecar`.
         """
-        payload = Payload.of(self.files, name, self.sidecar(name))
-        if payload:
-            payload.verified()
+        return self.sidecar(_sidecar_beside(path))
 
     def set_aside(self, name: str, problem: str) -> None:
         """Move a sidecar and its payload to ``damaged/``, unless somebody else has repaired them meanwhile."""
@@ -289,3 +286,8 @@ def _folder(kind: str, key: str) -> str:
 
 def _sidecar_name(kind: str, key: str) -> str:
     return f"{_folder(kind, key)}/{key}.json"
+
+
+def _sidecar_beside(path: str) -> str:
+    place = PurePosixPath(path)
+    return str(place.with_name(f"{place.name[:KEY_LENGTH]}.json"))

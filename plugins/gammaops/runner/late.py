@@ -6,9 +6,10 @@ import json
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import ProductMissing
+from gammaops.errors import ProductError, ProductMissing
 from gammaops.ledger import TERMINAL
 from gammaops.products import ProductStore, RunFolder, canonical_json, content_key, rows_of, with_rows
+from gammaops.runner.publishing import source_digests
 from gammaops.runner.task import StepTask
 from gammaops.steps.base import Scope
 
@@ -26,7 +27,8 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
     """Earlier nights within ``dag.lookback`` that have something new to process.
 
     A night is late if the archive offers an observation of it, or has one to reject or to quarantine, that no run of
-    that night has brought to a terminal state. An observation that is still missing starts nothing.
+    that night has brought to a terminal state, or whose files were replaced since (a new calibration, a whole copy of a
+    damaged file). An observation that is still missing starts nothing.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
         return []
     nights = _earlier(run)
     settled = _settled(run, nights)
-    late = [night for night, row in _archive_rows(run, nights, who) if (row["step"], int(row["obs_id"])) not in settled]
+    late = [night for night, row in _archive_rows(run, nights, who) if not _is_settled(run, row, settled)]
     wanted = [night for night in sorted(set(late)) if not is_busy(night)][:limit]
     return _publish(run, wanted) if wanted else []
 
@@ -67,21 +69,43 @@ def _archive_rows(run: Run, nights: Sequence[str], who: Provenance) -> Iterable[
         if step.spec.observations:
             # Which observations there are does not depend on what the step reads of others, such as a mask.
             task = StepTask.without_inputs(run, step.name, who)
-            for row in task.science.split(task.prepared(), task.inputs, scope):
+            prepared = task.prepared()
+            for row in task.science.split(prepared, task.inputs, scope):
                 if row["status"] != "missing":
-                    yield str(row["night"]), {"step": step.name, "obs_id": row["obs_id"]}
+                    files = source_digests(task, prepared, row) if row["status"] == "selected" else []
+                    yield str(row["night"]), {"step": step.name, "obs_id": row["obs_id"], "sources": files}
 
 
-def _settled(run: Run, nights: Sequence[str]) -> set[tuple[str, int]]:
-    """Observations of these nights, by step, that some run of this analysis has brought to a terminal state."""
+def _is_settled(run: Run, row: Mapping[str, Any], settled: Mapping[tuple[str, int], Sequence[str]]) -> bool:
+    """Whether some run has given this row its final word, from the files that are there now."""
+    outcomes = settled.get((row["step"], int(row["obs_id"])))
+    if outcomes is None:
+        return False
+    known = [sources for path in outcomes if (sources := _sources_of(run.store, path))]
+    return not row.get("sources") or not known or row["sources"] in known
+
+
+def _sources_of(store: ProductStore, path: str) -> list[dict[str, str]]:
+    """What an outcome was made from; empty where its sidecar is gone or knows nothing."""
+    try:
+        found: list[dict[str, str]] = store.sidecar_of(path).get("sources", [])
+    except ProductError:
+        return []
+    return found
+
+
+def _settled(run: Run, nights: Sequence[str]) -> dict[tuple[str, int], list[str]]:
+    """Observations of these nights, by step, that some run has brought to a terminal state, with their outcomes."""
     wanted = set(nights)
-    settled = set()
+    settled: dict[tuple[str, int], list[str]] = {}
     for folder in RunFolder.all(run.store, run.config.name):
         if not folder.ended or not _official(folder):
             continue
         for row in folder.read_json("run.json")["ledger"]:
             if row["night"] in wanted:
-                settled |= {(step, row["obs_id"]) for step, made in row["steps"].items() if made["state"] in TERMINAL}
+                for step, made in row["steps"].items():
+                    if made["state"] in TERMINAL:
+                        settled.setdefault((step, row["obs_id"]), []).extend(filter(None, [made["path"]]))
     return settled
 
 

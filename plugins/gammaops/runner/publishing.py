@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gammaops.runner.task import StepTask
     from gammaops.steps.base import Fan
 
-__all__ = ["outputs_product", "part_product", "rows_product"]
+__all__ = ["outputs_product", "part_product", "rows_product", "source_digests"]
 
 log = logging.getLogger(__name__)
 # What was said of a row when it was selected, decisions of people among it, changes no byte of its product.
@@ -41,7 +41,7 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
     """The product of one row: taken from the store, computed, or an outcome without payload."""
     # What is empty says nothing; so another column leaves the keys of rows that have nothing in it.
     content = {name: value for name, value in row.items() if name not in VOLATILE and value != ""}
-    sources = _sources(task, prepared, row)
+    sources = source_digests(task, prepared, row)
     kind = fan.part.kind
     key = content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))
     found = _reusable(task, kind, key)
@@ -87,11 +87,11 @@ def _refuse_change(task: StepTask, prepared: Any, row: Mapping[str, Any], source
     OSError
         If a file was replaced meanwhile: the next try reads the new one.
     """
-    if _sources(task, prepared, row) != sources:
+    if source_digests(task, prepared, row) != sources:
         raise OSError(f"the files of {row['label']} were replaced while they were read")
 
 
-def _sources(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:
+def source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name and SHA-256 of the files outside the store that a row is made from; the row itself says where they lie."""
     sources = getattr(task.science, "sources", None)
     sha256 = task.run.store.digests.sha256
