@@ -104,6 +104,12 @@ def test_fit_says_what_it_found(fit_product):
     names = ["crab.spectral.index", "crab.spectral.amplitude", "crab.spectral.reference"]
     assert [parameter["name"] for parameter in fit["parameters"]] == names
     assert fit["covariance"]["parameters"] == names
+    # The matrix is in the units of the list, the models that are read back in their own.
+    errors = [parameter["error"] for parameter in fit["parameters"]]
+    np.testing.assert_allclose(np.sqrt(np.diag(fit["covariance"]["matrix"])), errors, rtol=1e-9)
+    models = read_fitted_models(fit_product.path)
+    own = [parameter.error for parameter in models.parameters]
+    np.testing.assert_allclose(np.sqrt(np.diag(models.covariance.data)), own, rtol=1e-9)
     index = fit["parameters"][0]
     # Truth: a log-parabola with local index 2.45 at 1 TeV, 0.12 in curvature; 40 minutes give 0.1 or so.
     assert abs(index["value"] - 2.6) < 0.4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -10,7 +12,13 @@ from gammapy.maps import MapAxis, WcsNDMap
 from gammapy.modeling.models import Models, TemplateNPredModel, TemplateSpatialModel
 
 from gammaops.errors import AlgorithmError
-from gammaops.physics.models_io import read_fitted_models, read_fitted_spectra, read_models
+from gammaops.physics.models_io import (
+    fit_document,
+    read_fitted_models,
+    read_fitted_spectra,
+    read_models,
+    write_fit,
+)
 
 POINT = """components:
 - name: crab
@@ -144,3 +152,27 @@ def test_models_of_a_catalogue_are_fitted_with_what_is_frozen_in_them(driver, ob
     assert amplitude["value"] == pytest.approx(3e-12, abs=3 * amplitude["error"])
     assert told["4FGL J0534.5+2201i.spectral.reference"] == {"value": 1.45, "error": 0.0, "unit": "TeV", "frozen": True}
     assert Models.read(product.path).names == ["4FGL J0534.5+2201i"]
+
+
+def test_covariance_is_told_in_the_units_of_the_parameters_and_read_back_in_those_of_the_models(tmp_path):
+    alone = POINT.split("- name: diffuse", maxsplit=1)[0]
+    text = alone.replace("1.6e-11, unit: cm-2 s-1 TeV-1", "1.6e-7, unit: m-2 s-1 TeV-1")
+        "1.6e-11, unit: cm-2 s-1 TeV-1", "1.6e-7, unit: m-2 s-1 TeV-1"
+    )
+    (tmp_path / "models.yaml").write_text(text, encoding="utf-8")
+    models = read_models(tmp_path / "models.yaml")
+    matrix = np.zeros((5, 5))
+    # index, amplitude: errors of 0.1 and 1e-8 m-2 s-1 TeV-1, correlation 0.5.
+    matrix[:2, :2] = [[0.01, 0.5e-9], [0.5e-9, 1e-16]]
+    models.covariance = matrix
+    result = SimpleNamespace(success=True, message="", backend="minuit", method="migrad", nfev=1, total_stat=1.0)
+    document = fit_document(models, result, {})
+    told = document["fit"]["covariance"]
+    assert told["units"][:2] == ["", "1 / (TeV s cm2)"]
+    assert told["matrix"][1][1] ** 0.5 == pytest.approx(1e-12, rel=1e-9), "1e-8 m-2 are 1e-12 cm-2"
+    assert told["matrix"][0][1] == pytest.approx(0.5 * 0.1 * 1e-12, rel=1e-9)
+    assert document["fit"]["parameters"][1]["error"] == pytest.approx(1e-12, rel=1e-9)
+    write_fit(document, tmp_path / "fit.yaml")
+    for read in (read_fitted_models, read_fitted_spectra):
+        again = read(tmp_path / "fit.yaml")
+        np.testing.assert_allclose(again.covariance.data[:2, :2], matrix[:2, :2], rtol=1e-12)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 import yaml
 from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 
 from gammaops.errors import AlgorithmError
-from gammaops.physics.field_units import in_field_units
+from gammaops.physics.field_units import field_unit, in_field_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +141,7 @@ def fit_document(
         "total_stat": float(result.total_stat),
         "groups": {name: list(members) for name, members in groups.items()},
         "parameters": [in_field_units(_without_settings(parameter)) for parameter in parameters],
-        "covariance": {"parameters": list(labels), "matrix": _covariance(models).tolist()},
+        "covariance": _covariance_document(models),
     }
     for component in components:
         if component["type"] != FoVBackgroundModel.tag[0] and component.get("datasets_names"):
@@ -148,6 +149,30 @@ def fit_document(
                 member for name in component["datasets_names"] for member in groups.get(name, [name])
             ]
     return {"components": components, "fit": fit}
+
+
+def _covariance_document(models: Models) -> dict[str, Any]:
+    """The covariance in the units in which the parameters are told: each error is the root of its diagonal element."""
+    units = [field_unit(parameter.unit) for parameter in models.parameters]
+    factors = _factors(models, units)
+    return {
+        "parameters": list(models.parameters_unique_names),
+        "units": [str(unit) for unit in units],
+        "matrix": (_covariance(models) * np.outer(factors, factors)).tolist(),
+    }
+
+
+def _factors(models: Models, units: Sequence[u.Unit | str]) -> np.ndarray:
+    """What a value in a parameter's own unit is multiplied with to be in these units."""
+    pairs = zip(models.parameters, units, strict=True)
+    return np.array([u.Unit(parameter.unit).to(unit) for parameter, unit in pairs], dtype=float)
+
+
+def _set_covariance(models: Models, document: Mapping[str, Any], kept: Sequence[int]) -> None:
+    """Set the rows and columns `kept` of a document's covariance, in the units of the models."""
+    matrix = np.array(document["matrix"], dtype=float)[np.ix_(kept, kept)]
+    factors = _factors(models, [document["units"][place] for place in kept])
+    models.covariance = matrix / np.outer(factors, factors)
 
 
 def _covariance(models: Models) -> np.ndarray:
@@ -190,7 +215,8 @@ def read_fitted_models(path: Path, files: Mapping[str, Path] | None = None) -> M
     """
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     models = Models.from_dict({"components": _with_paths(document["components"], files or {})})
-    models.covariance = np.array(document["fit"]["covariance"]["matrix"], dtype=float)
+    covariance = document["fit"]["covariance"]
+    _set_covariance(models, covariance, range(len(covariance["parameters"])))
     return models
 
 
@@ -200,7 +226,7 @@ def read_fitted_spectra(path: Path) -> Models:
     models = Models.from_dict({"components": list(filter(_readable, map(_without_files, document["components"])))})
     covariance = document["fit"]["covariance"]
     kept = [covariance["parameters"].index(name) for name in models.parameters_unique_names]
-    models.covariance = np.array(covariance["matrix"], dtype=float)[np.ix_(kept, kept)]
+    _set_covariance(models, covariance, kept)
     return models
 
 
