@@ -157,8 +157,6 @@ def test_models_of_a_catalogue_are_fitted_with_what_is_frozen_in_them(driver, ob
 def test_covariance_is_told_in_the_units_of_the_parameters_and_read_back_in_those_of_the_models(tmp_path):
     alone = POINT.split("- name: diffuse", maxsplit=1)[0]
     text = alone.replace("1.6e-11, unit: cm-2 s-1 TeV-1", "1.6e-7, unit: m-2 s-1 TeV-1")
-        "1.6e-11, unit: cm-2 s-1 TeV-1", "1.6e-7, unit: m-2 s-1 TeV-1"
-    )
     (tmp_path / "models.yaml").write_text(text, encoding="utf-8")
     models = read_models(tmp_path / "models.yaml")
     matrix = np.zeros((5, 5))
