@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
+from gammaops.physics.lineage import inputs_of
 from gammaops.products import Member, ProductStore, content_key
 from gammaops.products.files import OBJECT_STORES
 from gammaops.products.objects import PROTOCOLS
@@ -88,6 +89,17 @@ def test_index_lists_its_members(store):
     members = [Member({"name": str(n)}, product=publish(store, bytes([n]), content_key({"n": n}))) for n in (2, 1)]
     index = store.publish_index("datasets", KEY, members, {**SIDECAR, "index": True})
     assert [member.path.read_bytes() for member in store.open(index.uri).members] == [b"\2", b"\1"]
+
+
+def test_inputs_of_a_product_are_found_for_its_picture(store):
+    fit = publish(store, b"models", content_key({"of": "a fit"}))
+    named = {"fit": [{"path": store.relative(fit.uri), "digest": fit.digest}]}
+    with store.scratch() as folder:
+        (folder / "points.fits").write_bytes(b"points")
+        points = store.publish("flux_points", KEY, folder / "points.fits", {**SIDECAR, "inputs": named})
+    assert [path.read_bytes() for path in inputs_of(points, "fit")] == [b"models"]
+    store.files.remove(store.relative(fit.uri))
+    assert inputs_of(points, "fit") == []
 
 
 def test_path_out_of_the_store_is_refused(store, bucket):

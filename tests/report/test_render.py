@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gammapy.modeling.models import Models
 
+from gammaops.errors import ProductMissing
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.flux_io import write_flux_points
 from gammaops.physics.models_io import fit_document, write_fit
@@ -59,8 +60,13 @@ def test_rendering_twice_gives_the_same_bytes(spectrum_record, flux_points):
 
 
 def test_the_error_band_comes_from_the_fit_if_it_is_still_there(spectrum_record, flux_points, fit):
-    inputs = {"fit": [{"path": fit.relative_to(flux_points.path.parents[3]).as_posix(), "digest": "d"}]}
-    described = replace(flux_points, sidecar={**SIDECAR, "inputs": inputs})
+    def opened(entry: dict[str, str]) -> Product:
+        if not Path(entry["path"]).exists():
+            raise ProductMissing("gone")
+        return Product("f", "fit", "k", entry["digest"], "ok", lambda: Path(entry["path"]))
+
+    inputs = {"fit": [{"path": str(fit), "digest": "d"}]}
+    described = replace(flux_points, sidecar={**SIDECAR, "inputs": inputs}, beside=opened)
     with_band = science.render(spectrum_record, {"flux_points": described})
     without = science.render(spectrum_record, {"flux_points": flux_points})
     assert with_band != without

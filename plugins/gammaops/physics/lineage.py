@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gammaops.errors import ProductError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gammaops.products.base import Product
 
 __all__ = ["inputs_of"]
 
-_DEPTH = 3  # <store>/products/<kind>/<two digits>/<payload>
-
 
 def inputs_of(product: Product, role: str) -> list[Path]:
-    """Files of the inputs in this role that are still in the store; only for showing them, they are not verified."""
-    if product.path is None:
-        return []
-    root = product.path.parents[_DEPTH]
-    named = product.sidecar.get("inputs", {}).get(role, ())
-    return [path for entry in named if (path := root / entry["path"]).is_file()]
+    """Files of the inputs in this role that are still in the store, wherever that is."""
+    return list(_files(product, role))
+
+
+def _files(product: Product, role: str) -> Iterator[Path]:
+    for entry in product.sidecar.get("inputs", {}).get(role, ()):
+        try:
+            path = product.beside(entry).path if product.beside else None
+        except ProductError:
+            continue
+        if path:
+            yield path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gammaops.products.base import IndexDraft, Member, Product
-from gammaops.products.keys import canonical_json, content_key, file_sha256, science_versions
+from gammaops.products.keys import canonical_json, content_key, file_sha256, member_key, science_versions
 from gammaops.products.paths import rows_of, with_rows
 from gammaops.products.runs import RunFolder
 from gammaops.products.store import ProductStore
@@ -17,6 +17,7 @@ __all__ = [
     "canonical_json",
     "content_key",
     "file_sha256",
+    "member_key",
     "rows_of",
     "science_versions",
     "with_rows",

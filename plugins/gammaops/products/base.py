@@ -37,6 +37,8 @@ class Product:
         For an index, the products that it names, in its order.
     row : mapping
         For a member of an index, its row in there (``name``, ``obs_ids``, ``livetime_s``, ``gti``, …).
+    beside : callable, optional
+        Opens another product of the store, from the ``path`` and ``digest`` that a sidecar or an index gives.
     files : mapping
         Files outside the store that the payload names, by their names in there; given to steps that read it.
     """
@@ -51,6 +53,7 @@ class Product:
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[Product, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict)
+    beside: Callable[[Mapping[str, Any]], Product] | None = field(default=None, compare=False, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gammaops.products.digests import Digests
+    from gammaops.products.entries import Entry
+    from gammaops.products.leftovers import Leftover
 
 __all__ = ["Files", "files_at"]
 
@@ -43,6 +45,9 @@ class Files(Protocol):
     def sha256(self, name: str) -> str:
         """SHA-256 of a file, from memory as long as nothing has touched the file."""
 
+    def sha256_now(self, name: str) -> str:
+        """SHA-256 of the bytes that are there now, whatever is remembered or kept of them; nothing of them is kept."""
+
     def create(self, name: str, content: bytes) -> None:
         """Write a file that is not there yet; of two that race exactly one succeeds."""
 
@@ -57,6 +62,12 @@ class Files(Protocol):
 
     def names(self, folder: str) -> Iterator[str]:
         """Every file below a folder, in order."""
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """The same with sizes and times; a file that goes meanwhile is left out."""
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What tries have left on this machine that were killed, or are still at work: look at the times."""
 
     def exists(self, name: str) -> bool:
         """Whether the file is there."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["canonical_json", "content_key", "file_sha256", "science_versions"]
+__all__ = ["canonical_json", "content_key", "file_sha256", "member_key", "science_versions"]
 
 KEY_LENGTH = 32
 DIGEST_LENGTH = 16
@@ -28,6 +28,11 @@ def canonical_json(document: Any) -> bytes:
 def content_key(ingredients: Mapping[str, Any]) -> str:
     """32 hex digits that name everything a product is made from."""
     return hashlib.sha256(canonical_json(ingredients)).hexdigest()[:KEY_LENGTH]
+
+
+def member_key(index_key: str, name: str) -> str:
+    """The key of a product that was made to be a member of an index."""
+    return content_key({"index": index_key, "member": name})
 
 
 def file_sha256(path: Path) -> str:

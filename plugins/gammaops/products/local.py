@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 from gammaops.products import atomic
 from gammaops.products.digests import Digests
+from gammaops.products.entries import Entry
+from gammaops.products.keys import file_sha256
+from gammaops.products.leftovers import scratch_leftovers, temporaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gammaops.products.leftovers import Leftover
 
 __all__ = ["LocalFiles"]
 
@@ -50,6 +55,10 @@ class LocalFiles:
         """SHA-256 of a file, computed anew if the file has changed."""
         return self.digests.sha256(self.root / name)
 
+    def sha256_now(self, name: str) -> str:
+        """SHA-256 of the bytes that are there now."""
+        return file_sha256(self.root / name)
+
     def create(self, name: str, content: bytes) -> None:
         """Write a file that is not there yet, whole or not at all."""
         atomic.create(self.root / name, content)
@@ -71,6 +80,20 @@ class LocalFiles:
         for path in sorted((self.root / folder).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self.root).as_posix()
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """Every file below a folder with its size and the time of its last change."""
+        for name in self.names(folder):
+            with suppress(FileNotFoundError):
+                found = (self.root / name).stat()
+                yield Entry(name, found.st_size, found.st_mtime)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What killed tries have left, and what others are making now."""
+        yield from scratch_leftovers(self.scratch)
+        for folder in sorted(self.root.glob("*/")):
+            if folder != self.scratch:
+                yield from temporaries(folder)
 
     def exists(self, name: str) -> bool:
         """Whether the file is there."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,14 @@ import fsspec
 
 from gammaops.errors import ProductError
 from gammaops.products.digests import Digests
+from gammaops.products.entries import Entry
 from gammaops.products.keys import file_sha256
+from gammaops.products.leftovers import scratch_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gammaops.products.leftovers import Leftover
 
 __all__ = ["PROTOCOLS", "ObjectFiles"]
 
@@ -88,6 +94,11 @@ class ObjectFiles:
         self.digests.remember(self.uri_of(name), mark, found)
         return found
 
+    def sha256_now(self, name: str) -> str:
+        """SHA-256 of the bytes that are there now: downloaded for it."""
+        with self._downloaded(name) as path:
+            return file_sha256(path)
+
     def create(self, name: str, content: bytes) -> None:
         """Write an object that is not there yet: a conditional put."""
         self._system.pipe_file(self._path(name), content, mode="create")
@@ -132,9 +143,18 @@ class ObjectFiles:
 
     def names(self, folder: str) -> Iterator[str]:
         """Every object below a folder, in order."""
-        found: list[str] = self._system.find(self._path(folder))
+        yield from (entry.name for entry in self.entries(folder))
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """Every object below a folder with its size and the time of its last change."""
+        found: dict[str, dict[str, Any]] = self._system.find(self._path(folder), detail=True)
         for path in sorted(found):
-            yield path.removeprefix(f"{self._root}/")
+            changed = found[path].get("LastModified") or found[path].get("mtime") or found[path].get("last_modified")
+            yield Entry(path.removeprefix(f"{self._root}/"), int(found[path]["size"]), _seconds(changed))
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What tries of this machine have left in its scratch area, or are making there now."""
+        yield from scratch_leftovers(self.scratch)
 
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
@@ -159,6 +179,13 @@ class ObjectFiles:
     def free_bytes(self) -> None:
         """Nobody knows."""
         return
+
+
+def _seconds(changed: Any) -> float:
+    """A time as any of the protocols gives it; one that nobody tells is now, so that nothing is taken for old."""
+    if isinstance(changed, str):
+        changed = datetime.fromisoformat(changed)
+    return float(changed.timestamp()) if changed else time.time()
 
 
 def _mark(info: dict[str, Any]) -> str:

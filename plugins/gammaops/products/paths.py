@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from gammaops.errors import ProductError
+from gammaops.products.keys import KEY_LENGTH
 
-__all__ = ["MAX_LENGTH", "bounded", "kind_of", "rows_of", "with_rows"]
+__all__ = ["MAX_LENGTH", "bounded", "kind_of", "rows_of", "sidecar_of", "with_rows"]
 
 MAX_LENGTH = 256
 _PRODUCT = re.compile(r"(?:.*/)?products/(?P<kind>\w+)/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}\.[\w.]+")
@@ -30,6 +31,12 @@ def kind_of(path: str) -> str:
     """The kind of a product, as its path tells: ``products/<kind>/ab/ab….fits``; empty if that is no product path."""
     match = _PRODUCT.fullmatch(path)
     return match["kind"] if match else ""
+
+
+def sidecar_of(path: str) -> str:
+    """The name of the sidecar beside a payload: ``products/fit/ab/ab….json``; a sidecar's own name stays as it is."""
+    folder, _, name = path.partition("#")[0].rpartition("/")
+    return f"{folder}/{name[:KEY_LENGTH]}.json"
 
 
 def with_rows(uri: str, rows: range) -> str:

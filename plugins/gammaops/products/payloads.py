@@ -10,7 +10,7 @@ from gammaops.errors import ProductCorrupt, ProductMissing
 from gammaops.products.keys import file_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gammaops.products.files import Files
@@ -46,13 +46,17 @@ class Payload:
         ProductMissing, ProductCorrupt
             If it is gone, or other than its sidecar says.
         """
-        try:
-            size = self.files.size(self.name)
-            if size != self.size:
-                raise self._corrupt(f"has {size} bytes, its sidecar says {self.size}")
-            self._compare(self.files.sha256(self.name))
-        except FileNotFoundError:
-            raise self._missing() from None
+        self._check(self.files.sha256)
+
+    def check_now(self) -> None:
+        """Compare size and digest, hashed now whatever is remembered or kept of the bytes.
+
+        Raises
+        ------
+        ProductMissing, ProductCorrupt
+            As in `check`.
+        """
+        self._check(self.files.sha256_now)
 
     def verified(self) -> Path:
         """The payload as a local file, hashed now whatever is remembered of it.
@@ -68,6 +72,15 @@ class Payload:
         except FileNotFoundError:
             raise self._missing() from None
         return path
+
+    def _check(self, sha256: Callable[[str], str]) -> None:
+        try:
+            size = self.files.size(self.name)
+            if size != self.size:
+                raise self._corrupt(f"has {size} bytes, its sidecar says {self.size}")
+            self._compare(sha256(self.name))
+        except FileNotFoundError:
+            raise self._missing() from None
 
     def _compare(self, sha256: str) -> None:
         if sha256 != self.sha256:

@@ -21,9 +21,9 @@ from urllib.parse import unquote, urlsplit
 from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
 from gammaops.products.base import Product
 from gammaops.products.files import files_at
-from gammaops.products.keys import DIGEST_LENGTH, KEY_LENGTH, canonical_json, file_sha256
+from gammaops.products.keys import DIGEST_LENGTH, canonical_json, file_sha256
 from gammaops.products.local import LocalFiles
-from gammaops.products.paths import bounded
+from gammaops.products.paths import bounded, sidecar_of
 from gammaops.products.payloads import Payload
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from gammaops.products.base import Member
     from gammaops.products.digests import Digests
+    from gammaops.products.files import Files
 
 __all__ = ["ProductStore"]
 
@@ -55,7 +56,14 @@ class ProductStore:
     """
 
     def __init__(self, root: str | Path, cache: Path | None = None) -> None:
-        self.files = files_at(root, cache)
+        self.files: Files = files_at(root, cache)
+
+    @classmethod
+    def of(cls, files: Files) -> ProductStore:
+        """The store of these files."""
+        store = cls.__new__(cls)
+        store.files = files
+        return store
 
     @property
     def uri(self) -> str:
@@ -119,7 +127,7 @@ class ProductStore:
         ProductMissing, ProductCorrupt
             If there is no such product, or if it is not what its sidecar says.
         """
-        return self._read(_sidecar_beside(self.relative(uri)))
+        return self._read(sidecar_of(self.relative(uri)))
 
     def find(self, kind: str, key: str) -> Product | None:
         """The product with this key, if there is one; a damaged one is set aside, so that it gets made again."""
@@ -190,7 +198,7 @@ class ProductStore:
     def sidecars(self, kind: str = "") -> Iterator[str]:
         """Names of all sidecars below the root, or of those of one kind."""
         for name in self.files.names(f"products/{kind}".rstrip("/")):
-            if PurePosixPath(name).name == f"{PurePosixPath(name).name[:KEY_LENGTH]}.json":
+            if name == sidecar_of(name):
                 yield name
 
     def sidecar(self, name: str) -> dict[str, Any]:
@@ -217,7 +225,7 @@ class ProductStore:
         ProductMissing, ProductCorrupt
             As in `sidecar`.
         """
-        return self.sidecar(_sidecar_beside(path))
+        return self.sidecar(sidecar_of(path))
 
     def set_aside(self, name: str, problem: str) -> None:
         """Move a sidecar and its payload to ``damaged/``, unless somebody else has repaired them meanwhile."""
@@ -256,6 +264,7 @@ class ProductStore:
             digest=payload.sha256[:DIGEST_LENGTH] if payload else "",
             status=sidecar["status"],
             payload=partial(self._verified, name, payload) if payload else None,
+            beside=self._member,
             metrics=sidecar.get("metrics", {}),
             sidecar=sidecar,
             members=self._members(payload.verified()) if payload and sidecar.get("index") else (),
@@ -286,8 +295,3 @@ def _folder(kind: str, key: str) -> str:
 
 def _sidecar_name(kind: str, key: str) -> str:
     return f"{_folder(kind, key)}/{key}.json"
-
-
-def _sidecar_beside(path: str) -> str:
-    place = PurePosixPath(path)
-    return str(place.with_name(f"{place.name[:KEY_LENGTH]}.json"))
