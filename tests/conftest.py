@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,23 @@ def sum_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return target
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Step types of another package, found by their entry points."""
+    from gammaops import steps
+    from gammaops.config import blocks
+
+    cached_blocks = [value for value in vars(blocks).values() if hasattr(value, "cache_clear")]
+
+    def forget() -> None:
+        for cached in (steps._packages, steps.step_specs, *cached_blocks):
+            cached.cache_clear()
+
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "toys"))
+    forget()
+    yield
+    forget()
+    for name in [name for name in sys.modules if name.startswith("gammaops_toys")]:
+        del sys.modules[name]

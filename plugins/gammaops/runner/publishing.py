@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import DamagedFile, DataError, NoWorkFound, ProductError, ProductMissing
-from gammaops.products import IndexDraft, Member, content_key, file_sha256
+from gammaops.products import IndexDraft, Member, content_key, file_sha256, member_key
 from gammaops.runner.arrival import is_arriving
 from gammaops.runner.science import make_reproducible, write_rows
 from gammaops.runner.task import PART, Cost, measured
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from gammaops.runner.task import StepTask
     from gammaops.steps.base import Fan
 
-__all__ = ["outputs_product", "part_product", "rows_product", "source_digests"]
+__all__ = ["OUTPUTS", "is_made", "outputs_product", "part_product", "rows_product", "source_digests"]
 
 log = logging.getLogger(__name__)
+OUTPUTS = "outputs"
 # What was said of a row when it was selected, decisions of people among it, changes no byte of its product.
 VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night", "override"})
 
@@ -39,11 +40,9 @@ def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
 
 def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product:
     """The product of one row: taken from the store, computed, or an outcome without payload."""
-    # What is empty says nothing; so another column leaves the keys of rows that have nothing in it.
-    content = {name: value for name, value in row.items() if name not in VOLATILE and value != ""}
-    sources = source_digests(task, prepared, row)
+    content, sources = _content(row), source_digests(task, prepared, row)
     kind = fan.part.kind
-    key = content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))
+    key = _part_key(task, content, sources)
     found = _reusable(task, kind, key)
     if found:
         return found
@@ -62,6 +61,25 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
             return _outcome(task, kind, key, error, described)
         _refuse_change(task, prepared, row, sources)
         return _publish(task, kind, key, path, task.sidecar(cost, metrics, **described))
+
+
+def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is empty says nothing; so another column leaves the keys of rows that have nothing in it."""
+    return {name: value for name, value in row.items() if name not in VOLATILE and value != ""}
+
+
+def _part_key(task: StepTask, content: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> str:
+    """The key of a part: of its row's content and the files it is made from."""
+    return content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))
+
+
+def is_made(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> bool:
+    """Whether the store has the part of a row already; a file that cannot be read is left to the part."""
+    try:
+        key = _part_key(task, _content(row), source_digests(task, prepared, row))
+    except FileNotFoundError:
+        return False
+    return task.run.store.find(fan.part.kind, key) is not None
 
 
 def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: Mapping[str, Any]) -> Product:
@@ -118,7 +136,7 @@ def outputs_product(task: StepTask, compute: Callable[[Mapping[str, Any]], Mappi
     if len(products) == 1:
         return next(iter(products.values()))
     members = [Member({"name": name}, product=product) for name, product in products.items()]
-    return task.run.store.publish_index("outputs", content_key(keys), members, _index_sidecar(task, Cost(), {}))
+    return task.run.store.publish_index(OUTPUTS, content_key(keys), members, _index_sidecar(task, Cost(), {}))
 
 
 def _computed(
@@ -160,7 +178,7 @@ def _new_member(task: StepTask, kind: str, index_key: str, member: Member, cost:
     """Publish a member that was made for this index; one that exists already is only listed."""
     if member.path is None:
         return member
-    key = content_key({"index": index_key, "member": member.row["name"]})
+    key = member_key(index_key, member.row["name"])
     product = _publish(task, kind, key, member.path, task.sidecar(cost, member.row))
     return Member(member.row, product=product)
 

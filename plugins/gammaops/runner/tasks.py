@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.errors import NoWorkFound, ProductMissing
 from gammaops.products import Member, content_key, rows_of, with_rows
 from gammaops.runner.failures import COLLECT, PARTS, SPLIT, TASK, noting_failure
+from gammaops.runner.preflight import check_room
 from gammaops.runner.publishing import outputs_product, part_product, rows_product
 from gammaops.runner.science import read_rows
 from gammaops.runner.task import Cost, StepTask
@@ -21,7 +22,20 @@ if TYPE_CHECKING:
     from gammaops.runner.run import Provenance, Run
     from gammaops.steps.base import Fan
 
-__all__ = ["Outcome", "collect", "parts_by_label", "rows_at", "run_part", "run_task", "split"]
+__all__ = [
+    "OUTCOMES",
+    "Outcome",
+    "chunk",
+    "collect",
+    "joined",
+    "made",
+    "nothing",
+    "parts_by_label",
+    "rows_at",
+    "run_part",
+    "run_task",
+    "split",
+]
 
 log = logging.getLogger(__name__)
 MAX_MAPPED = 1024
@@ -50,8 +64,12 @@ def run_task(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Prov
         See `gammaops.errors`.
     """
     with noting_failure(run, name, TASK, who):
-        task = StepTask.load(run, name, inputs, who)
-        return outputs_product(task, lambda out: task.science.run(task.prepared(), task.inputs, out)).uri
+        return made(StepTask.load(run, name, inputs, who)).uri
+
+
+def made(task: StepTask) -> Product:
+    """The product of a step without fan-out."""
+    return outputs_product(task, lambda out: task.science.run(task.prepared(), task.inputs, out))
 
 
 def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provenance) -> list[str]:
@@ -67,6 +85,7 @@ def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provena
         task = StepTask.load(run, name, inputs, who)
         table = task.science.split(task.prepared(), task.inputs, run.scope)
         uri = rows_product(task, _fan(task), table).uri
+        check_room(task, _fan(task), [row for row in rows_at(run, uri) if row["status"] == "selected"])
         selected = [index for index, status in enumerate(table["status"]) if status == "selected"]
         size = _chunk_size(run, len(selected)) if task.step.parallel else len(selected) or 1
         chunks = [selected[first : first + size] for first in range(0, len(selected), size)]
@@ -103,7 +122,7 @@ def run_part(run: Run, name: str, inputs: Mapping[str, Sequence[str]], fragment:
         task = StepTask.load(run, name, inputs, who)
         fan = _fan(task)
         if not chosen:
-            return Outcome(_nothing(task, fan, uri).uri, f"no {fan.over}")
+            return Outcome(nothing(task, fan, uri).uri, f"no {fan.over}")
         products = _part_products(task, fan, chosen, note)
         if len(products) == 1:
             return Outcome(products[0].uri, _label(chosen[0]["label"], products[0]))
@@ -142,10 +161,14 @@ def _label(label: str, product: Product) -> str:
 def _chunk_outcome(task: StepTask, labels: Sequence[str], products: Sequence[Product]) -> Outcome:
     bad = sum(product.status != "ok" for product in products)
     label = f"{labels[0]}…{labels[-1]} ({len(labels)}{f', {bad} not usable' if bad else ''})"
+    return Outcome(chunk(task, labels, products).uri, label)
+
+
+def chunk(task: StepTask, labels: Sequence[str], products: Sequence[Product]) -> Product:
+    """The index of what a mapped task made of several rows."""
     members = [Member({"name": name}, product=product) for name, product in zip(labels, products, strict=True)]
     key = content_key({"outcomes": [product.key for product in products]})
-    index = task.run.store.publish_index(OUTCOMES, key, members, task.sidecar(Cost(), index=True))
-    return Outcome(index.uri, label)
+    return task.run.store.publish_index(OUTCOMES, key, members, task.sidecar(Cost(), index=True))
 
 
 def rows_at(run: Run, uri: str) -> Sequence[Mapping[str, Any]]:
@@ -162,7 +185,7 @@ def rows_at(run: Run, uri: str) -> Sequence[Mapping[str, Any]]:
     return read_rows(table.path)
 
 
-def _nothing(task: StepTask, fan: Fan, uri: str) -> Product:
+def nothing(task: StepTask, fan: Fan, uri: str) -> Product:
     """The outcome of a mapped task that has no row to take."""
     key = content_key({"nothing": task.run.store.relative(uri).rpartition("/")[2]})
     sidecar = task.sidecar(Cost(), reason_class="no-work", reason=f"none of the {fan.over} was selected")
@@ -222,8 +245,12 @@ def collect(
         usable = [product for product in present if product.status == "ok"]
         if not usable:
             raise NoWorkFound(f"none of the {len(rows)} {_fan(task).over} can be used")
-        digests = [[product.sidecar["item"]["label"], product.digest] for product in usable]
-        product = outputs_product(
-            task, lambda out: task.science.collect(task.prepared(), task.inputs, out, usable), parts=digests
-        )
-        return product.uri
+        return joined(task, usable).uri
+
+
+def joined(task: StepTask, parts: Sequence[Product]) -> Product:
+    """The product of a step that fans out, from the parts that can be used, in the order of the table's rows."""
+    digests = [[product.sidecar["item"]["label"], product.digest] for product in parts]
+    return outputs_product(
+        task, lambda out: task.science.collect(task.prepared(), task.inputs, out, parts), parts=digests
+    )
