@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gammaops.report.lineage import lineage_views
 from gammaops.report.opening import how_to_open
 from gammaops.report.views import (
     cost_in_words,
@@ -81,6 +82,7 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
     done = step_rows(steps, str(record.get("run") or ""))
     ordered = sorted(parts, key=lambda part: _ORDER.index(part.kind) if part.kind in _ORDER else len(_ORDER))
     products = product_rows(steps)
+    lineage = lineage_views(_mappings(record.get("lineage")))
     return (
         _environment()
         .get_template("page.html.j2")
@@ -102,6 +104,8 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
             steps=done,
             products=products,
             recipes=_recipes(products),
+            lineage=lineage,
+            anchors={view.title: view.anchor for view in lineage},
             origin=origin_rows(record),
         )
     )

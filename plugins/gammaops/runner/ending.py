@@ -11,6 +11,7 @@ from gammaops.products import RunFolder
 from gammaops.runner.archives import archive_names
 from gammaops.runner.failures import PARTS, failure_notes
 from gammaops.runner.left import Left, step_state
+from gammaops.runner.origins import origins_of
 from gammaops.runner.previous import with_previous
 from gammaops.runner.science import render_report
 from gammaops.runner.scope import scope_in_words
@@ -49,6 +50,7 @@ def finish(run: Run, tasks: Mapping[str, Mapping[str, Any]], who: Provenance) ->
     record = {**record, "run": folder.relative, "version": folder.version}
     provenance = {**record["provenance"], "reported_by": asdict(who)}
     asked = {**record, "provenance": provenance, "steps": with_previous(run, record)}
+    asked["lineage"] = origins_of(run.store, products)
     try:
         page = render_report(asked, products)
     except Exception:

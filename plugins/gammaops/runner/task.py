@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gammaops.config import resolve_data_path
@@ -35,19 +36,26 @@ ARCHIVE = "observations.datastore"
 
 @dataclass
 class Cost:
-    """What a computation took: CPU seconds of this process, and its peak memory in megabytes."""
+    """CPU seconds of this process and its peak memory in megabytes during a computation, and its times (UTC)."""
 
     cpu_seconds: float = 0.0
     peak_memory_mb: float = 0.0
+    started: str = ""
+    ended: str = ""
 
 
 @contextmanager
 def measured() -> Iterator[Cost]:
     """Fill in a `Cost` when the block ends."""
-    cost, begin = Cost(), time.process_time()
+    cost, begin = Cost(started=_now()), time.process_time()
     yield cost
+    cost.ended = _now()
     cost.cpu_seconds = round(time.process_time() - begin, 3)
     cost.peak_memory_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class StepTask:
             "run": self.run.folder.relative,
             "config": self._key_blocks(),
             "files": dict(self.files),
+            "file_names": {key: name for key in self.files if (name := value_at(self.run.blocks(self.step), key))},
             "inputs": {
                 role: [{"path": store.relative(product.uri), "digest": product.digest} for product in products]
                 for role, products in self.inputs.items()
@@ -139,8 +148,7 @@ class StepTask:
             "code": self.run.request["code"],
             "who": asdict(self.who),
             "host": socket.gethostname(),
-            "cpu_seconds": cost.cpu_seconds,
-            "peak_memory_mb": cost.peak_memory_mb,
+            **{name: value for name, value in asdict(cost).items() if value != ""},
             "metrics": dict(metrics or {}),
             **more,
         }
