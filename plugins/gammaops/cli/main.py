@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Sums of several threads come out in another order; numpy reads these when it is first imported, which comes later.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
 COMMANDS = {
     "convert": "Make a config of ours from one of gammapy's.",
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
+    "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",
     "steps": "List the step types.",
@@ -59,6 +63,8 @@ def gammaops(verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
     try:
         code = gammaops.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except click.ClickException as error:

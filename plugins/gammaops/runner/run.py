@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gammaops.plan import PlannedStep
 
-__all__ = ["Provenance", "Run", "begin"]
+__all__ = ["Provenance", "Run", "begin", "code_version"]
 
 FROZEN_HEADER = (
     "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
@@ -159,7 +159,7 @@ def begin(
         "params": dict(params or {}),
         "who": asdict(who or Provenance()),
         "config_digest": config.digest,
-        "code": _code_version(),
+        "code": code_version(),
     }
     folder = RunFolder.new(store, config.name, name, request)
     folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
@@ -219,7 +219,7 @@ def _parses(read: Callable[[str], object], text: str) -> bool:
 
 
 @cache
-def _code_version() -> dict[str, str]:
+def code_version() -> dict[str, str]:
     """Version of this package, and the git revision of the project where it lies in a checkout."""
     try:
         package = version("gammaops")
