@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": "Make a config of ours from one of gammapy's.",
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
+    "products": "List, show, verify and collect what is in the store.",
     "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",

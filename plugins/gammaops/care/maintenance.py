@@ -1,0 +1,100 @@
+"""What is done for a store every night: it is measured, a sample verified, garbage collected by rule.
+
+Each leaves a file: ``maintenance/<label>/growth.json``, ``verify.json`` and ``garbage.json`` in the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from gammaops.care.ages import size_in_words
+from gammaops.care.checking import choose, lonely_payloads, troubles_of
+from gammaops.care.garbage import delete, find_garbage
+from gammaops.care.growth import GROWTH, MAINTENANCE, measured, with_growth
+from gammaops.errors import RunFailed
+from gammaops.products import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gammaops.care.runs_kept import Rules
+    from gammaops.products import ProductStore
+
+__all__ = ["collect_garbage", "report_growth", "verify_sample"]
+
+_NAMED = 1000
+
+
+def report_growth(store: ProductStore, label: str) -> tuple[str, str]:
+    """Write down what the store holds.
+
+    Returns
+    -------
+    tuple of str
+        Path of the file, and what it says in one line.
+    """
+    found = with_growth(store, label, measured(store))
+    words = f"{size_in_words(found['bytes'])} in the store"
+    if "grown" in found:
+        sign = "more" if found["grown"]["bytes"] >= 0 else "less"
+        words += f", {size_in_words(abs(found['grown']['bytes']))} {sign} than on {found['grown']['since']}"
+    if found["free_bytes"] is not None:
+        words += f", {size_in_words(found['free_bytes'])} free"
+    return _write(store, label, GROWTH, found), words
+
+
+def verify_sample(store: ProductStore, label: str, number: int, grace: float) -> tuple[str, str]:
+    """Verify so many products, chosen by the label; look for lonely payloads everywhere.
+
+    Returns
+    -------
+    tuple of str
+        Path of the file, and what it says in one line.
+
+    Raises
+    ------
+    RunFailed
+        If anything is wrong; the file is written before.
+    """
+    seed = int(hashlib.sha256(label.encode()).hexdigest()[:8], 16)
+    chosen = choose(store, number, seed)
+    troubles = [trouble for name in chosen for trouble in troubles_of(store, name)]
+    troubles += lonely_payloads(store, time.time() - grace)
+    uri = _write(store, label, "verify.json", {"verified": len(chosen), "problems": [asdict(one) for one in troubles]})
+    words = f"{len(chosen)} products verified, {len(troubles)} problems"
+    if troubles:
+        raise RunFailed(f"{words}, the first: {troubles[0].name}: {troubles[0].problem}; all are in {uri}")
+    return uri, words
+
+
+def collect_garbage(store: ProductStore, label: str, rules: Rules) -> tuple[str, str]:
+    """Delete what the rules let go and nothing needs; without a rule nothing, it is only told.
+
+    Returns
+    -------
+    tuple of str
+        Path of the file, and what it says in one line.
+    """
+    garbage = find_garbage(store, rules, time.time())
+    document = {
+        "rules": asdict(rules),
+        "deleted": rules.collects_runs,
+        "bytes": garbage.size,
+        "number": len(garbage.names),
+        "names": garbage.names[:_NAMED],
+        "notes": list(garbage.notes),
+    }
+    uri = _write(store, label, "garbage.json", document)
+    if rules.collects_runs:
+        delete(store, garbage)
+    done = "freed" if rules.collects_runs else "could be freed; no rule is given, so nothing is"
+    return uri, "; ".join([f"{len(garbage.names)} files, {size_in_words(garbage.size)} {done}", *garbage.notes])
+
+
+def _write(store: ProductStore, label: str, name: str, document: Mapping[str, Any]) -> str:
+    path = f"{MAINTENANCE}/{label}/{name}"
+    store.files.replace(path, canonical_json(document))
+    return store.uri_of(path)
