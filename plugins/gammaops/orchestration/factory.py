@@ -19,7 +19,7 @@ from gammaops.orchestration.end import ReportOperator, VerdictOperator
 from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
 from gammaops.orchestration.operators import ConfigErrorOperator, StartOperator, operator_class
 from gammaops.orchestration.parameters import run_params
-from gammaops.orchestration.policies import FIRST_DELAY, LONGEST_DELAY, RETRY_POLICY
+from gammaops.orchestration.policies import retrying
 from gammaops.orchestration.tasks import START, StepTasks
 from gammaops.orchestration.timetable import product_asset, schedule_of
 from gammaops.plan import make_plan
@@ -78,7 +78,7 @@ def build_dag(config: AnalysisConfig) -> DAG:
         doc_md=_documentation(config, schedule is not None),
         auto_register=False,
     ) as dag:
-        common = _common(int(settings.get("retries") or 0))
+        common = retrying(int(settings.get("retries") or 0))
         start = StartOperator(task_id=START, analysis=config, **common)
         tasks = _add_steps(config, plan.steps, start, common)
         _add_end(config, start, tasks, common)
@@ -104,17 +104,6 @@ def build_tombstone(name: str, error: ConfigError) -> DAG:
     ) as dag:
         ConfigErrorOperator(task_id="config_error", problems=problems, retries=0)
     return dag
-
-
-def _common(retries: int) -> dict[str, Any]:
-    """Retries of every task, by who must act (see `policies`)."""
-    return {
-        "retries": retries,
-        "retry_delay": FIRST_DELAY,
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": LONGEST_DELAY,
-        "retry_policy": RETRY_POLICY,
-    }
 
 
 def _start_date(settings: Mapping[str, Any]) -> datetime | None:

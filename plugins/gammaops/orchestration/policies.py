@@ -6,12 +6,13 @@ Infrastructure does, and so does what no rule names, because nobody can say what
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from gammaops import errors
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "RETRY_POLICY"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "RETRY_POLICY", "retrying"]
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(minutes=10)
@@ -27,3 +28,14 @@ RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 """The error tree of `gammaops.errors`, declared once."""
+
+
+def retrying(retries: int) -> dict[str, Any]:
+    """What every task is told: to be tried again so many times, by who must act."""
+    return {
+        "retries": retries,
+        "retry_delay": FIRST_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": LONGEST_DELAY,
+        "retry_policy": RETRY_POLICY,
+    }
