@@ -132,14 +132,14 @@ class Lineage:
         return next((one for one in candidates if member_key(PurePosixPath(one).stem, name) == sidecar["key"]), "")
 
     def parts(self, sidecar: Mapping[str, Any]) -> tuple[Reference, ...]:
-        """The parts that a collect has joined, in its order."""
+        """The parts that a collect has joined, or that a sum is the sum of, in its order."""
         spec = _spec(sidecar)
-        if spec is None or spec.fan_out is None:
+        if spec is None:
             return ()
-        kind = spec.fan_out.part.kind
+        kind = spec.fan_out.part.kind if spec.fan_out else sidecar["kind"]
         return tuple(
             Reference(PART, self._part(kind, label, digest), digest, label)
-            for label, digest in sidecar.get("parts") or ()
+            for label, digest, *_ in sidecar.get("parts") or ()
         )
 
     def _sidecars_of(self, kind: str) -> Sequence[str]:

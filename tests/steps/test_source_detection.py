@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -104,11 +106,11 @@ def test_threshold_and_distance_are_obeyed(driver, tmp_path):
 
 
 def test_section_lists_and_draws_the_sources(driver, tmp_path):
-    folder = tmp_path / "products" / "excess_map" / "ab"
-    folder.mkdir(parents=True)
-    found, table = detect(driver, simulated(nbins=1, sources=SOURCES), folder, prefix="TEST")
-    named = {"inputs": {"maps": [{"path": "products/excess_map/ab/maps.fits"}]}}
-    section = load_science("source-detection").report(driver.product("sources", found.path, sidecar=named))
+    found, table = detect(driver, simulated(nbins=1, sources=SOURCES), tmp_path, prefix="TEST")
+    beside = {"products/excess_map/ab/maps.fits": driver.product("excess_map", tmp_path / "maps.fits")}
+    named = {"inputs": {"maps": [{"path": path} for path in beside]}}
+    sources = replace(driver.product("sources", found.path, sidecar=named), beside=lambda entry: beside[entry["path"]])
+    section = load_science("source-detection").report(sources)
     assert section.notes[0].startswith(f"2 sources; the most significant is {table['source_name'][0]}, ")
     assert [row[0] for row in section.tables[0].rows] == list(table["source_name"])
     assert table["source_name"][0].startswith("TEST J053")

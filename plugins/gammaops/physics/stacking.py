@@ -10,7 +10,7 @@ from gammapy.datasets import MapDataset, MapDatasetOnOff
 from gammapy.maps import Map, WcsGeom
 
 from gammaops.errors import AlgorithmError
-from gammaops.physics.datasets_io import dataset_class
+from gammaops.physics.datasets_io import dataset_class, read_dataset, write_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from gammapy.maps import Geom
 
-__all__ = ["common_geoms", "empty_stack", "geoms_of", "stack"]
+    from gammaops.products.base import Product
+
+__all__ = ["common_geoms", "empty_stack", "geoms_of", "stack", "write_stack", "write_union"]
 
 GEOMS = {"geom": "COUNTS", "geom_exposure": "EXPOSURE", "geom_psf": "PSF", "geom_edisp": "EDISP"}
 
@@ -39,6 +41,33 @@ def stack(target: MapDataset, datasets: Iterable[MapDataset]) -> MapDataset:
         except (ValueError, TypeError) as error:
             raise AlgorithmError(f"{dataset.name} cannot be stacked: {error}") from error
     return target
+
+
+def write_stack(path: Path, target: MapDataset, parts: Sequence[Product]) -> None:
+    """Add parts to `target` and write it.
+
+    A dataset is stored without loss, so it makes no difference to a bit of the file whether `target` comes from here or
+    was read from the store, as the stack of what was there in an earlier night.
+    """
+    stack(target, (read_dataset(part.path) for part in parts if part.path is not None))
+    write_dataset(target, path)
+
+
+def write_union(name: str, parts: Sequence[Product], path: Path, base: Product | None, rest: Sequence[Product]) -> None:
+    """Write the stack of `parts` on the geometry that holds them all: from `base` on if that is its geometry."""
+    if base is not None and base.path is not None and _holds(base, rest):
+        write_stack(path, read_dataset(base.path), rest)
+    else:
+        geoms = common_geoms([part.path for part in parts if part.path is not None])
+        write_stack(path, empty_stack(*geoms, name), parts)
+
+
+def _holds(base: Product, rest: Sequence[Product]) -> bool:
+    """Whether the datasets lie inside the geometry of `base`, and leave its class as it is."""
+    paths = [one.path for one in (base, *rest) if one.path is not None]
+    (cls, geoms), (wanted, together) = common_geoms(paths[:1]), common_geoms(paths)
+    same = all(geoms[role].data_shape == geom.data_shape for role, geom in together.items())
+    return cls is wanted and geoms.keys() == together.keys() and same
 
 
 def empty_stack(cls: type[MapDataset], geoms: Mapping[str, Geom], name: str) -> MapDataset:

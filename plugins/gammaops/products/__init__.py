@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gammaops.products.base import IndexDraft, Member, Product
+from gammaops.products.base import IndexDraft, Member, Product, Sum
 from gammaops.products.keys import canonical_json, content_key, file_sha256, member_key, science_versions
 from gammaops.products.paths import rows_of, with_rows
 from gammaops.products.runs import RunFolder
@@ -14,6 +14,7 @@ __all__ = [
     "Product",
     "ProductStore",
     "RunFolder",
+    "Sum",
     "canonical_json",
     "content_key",
     "file_sha256",

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["IndexDraft", "Member", "Product"]
+__all__ = ["IndexDraft", "Member", "Product", "Sum"]
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,39 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Sum:
+    """What the store knows of the sum of some parts.
+
+    Parameters
+    ----------
+    key : str
+        Names the sum: its own name, the parts in their order, and what its step does to them.
+    base : Product, optional
+        The sum of the first of these parts, of as many as there is one of.
+    rest : sequence of Product
+        The parts after those; none if the base is the whole.
+    parts : sequence of Product
+        All of them.
+    """
+
+    key: str
+    base: Product | None
+    rest: Sequence[Product]
+    parts: Sequence[Product]
+
+
+@dataclass(frozen=True)
 class Member:
-    """A row of an index to be: an existing product, or a file that is still to be published."""
+    """A row of an index to be: an existing product, or a file that is still to be published, perhaps a sum."""
 
     row: Mapping[str, Any]
     product: Product | None = None
     path: Path | None = None
+    sum: Sum | None = None
+
+
+def _nothing_known(_name: str, parts: Sequence[Product]) -> Sum:
+    return Sum("", None, parts, parts)
 
 
 class IndexDraft:
@@ -86,11 +113,16 @@ class IndexDraft:
         Scratch folder for new members; gone when the step has ended.
     suffix : str
         Suffix of a new member's file.
+    known_sum : callable, optional
+        Given the name of a member and its parts, the `Sum` that the store knows.
     """
 
-    def __init__(self, folder: Path, suffix: str) -> None:
+    def __init__(
+        self, folder: Path, suffix: str, known_sum: Callable[[str, Sequence[Product]], Sum] = _nothing_known
+    ) -> None:
         self._folder = folder
         self._suffix = suffix
+        self._known_sum = known_sum
         self.members: list[Member] = []
 
     def add(self, product: Product, row: Mapping[str, Any]) -> None:
@@ -99,9 +131,38 @@ class IndexDraft:
 
     def new(self, row: Mapping[str, Any]) -> Path:
         """List a new member under `row`; returns the path to write it to."""
-        path = self._folder / f"member-{len(self.members)}{self._suffix}"
+        path = self._next_path
         self.members.append(Member(row=dict(row), path=path))
         return path
+
+    def sum(
+        self,
+        row: Mapping[str, Any],
+        parts: Sequence[Product],
+        write: Callable[[Path, Product | None, Sequence[Product]], None],
+    ) -> None:
+        """List the sum of `parts` under `row`, in the time that what is new in it takes.
+
+        Parameters
+        ----------
+        row : mapping
+        parts : sequence of Product
+            In the order of the sum.
+        write : callable
+            Given a path, the sum of the first parts (or None) and the parts that are still to be added, writes the sum
+            of all. Its bytes must not depend on how many of the parts that first sum has.
+        """
+        known = self._known_sum(row["name"], parts)
+        if known.base is not None and not known.rest:
+            self.add(known.base, row)
+            return
+        path = self._next_path
+        write(path, known.base, known.rest)
+        self.members.append(Member(row=dict(row), path=path, sum=known))
+
+    @property
+    def _next_path(self) -> Path:
+        return self._folder / f"member-{len(self.members)}{self._suffix}"
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:

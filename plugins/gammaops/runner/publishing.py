@@ -9,7 +9,8 @@ from gammaops.errors import DamagedFile, DataError, NoWorkFound, ProductError, P
 from gammaops.products import IndexDraft, Member, content_key, file_sha256, member_key
 from gammaops.runner.arrival import is_arriving
 from gammaops.runner.science import make_reproducible, write_rows
-from gammaops.runner.task import PART, Cost, measured
+from gammaops.runner.sums import KnownSums, part_name
+from gammaops.runner.task import PART, Cost, digests_of, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
     """The product of one row: taken from the store, computed, or an outcome without payload."""
     content, sources = _content(row), source_digests(task, prepared, row)
     kind = fan.part.kind
-    key = _part_key(task, content, sources)
+    key = _part_key(task, prepared, row, sources)
     found = _reusable(task, kind, key)
     if found:
         return found
@@ -68,15 +69,18 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in VOLATILE and value != ""}
 
 
-def _part_key(task: StepTask, content: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> str:
-    """The key of a part: of its row's content and the files it is made from."""
-    return content_key(task.ingredients(PART, row=content, sources=[source["sha256"] for source in sources]))
+def _part_key(task: StepTask, prepared: Any, row: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> str:
+    """The key of a part: of its row's content, the files that it is made from, and the inputs that it uses."""
+    uses = getattr(task.science, "uses", None)
+    used = {"inputs": digests_of(uses(prepared, task.inputs, row))} if uses else {}
+    digests = [source["sha256"] for source in sources]
+    return content_key(task.ingredients(PART, row=_content(row), sources=digests, **used))
 
 
 def is_made(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> bool:
     """Whether the store has the part of a row already; a file that cannot be read is left to the part."""
     try:
-        key = _part_key(task, _content(row), source_digests(task, prepared, row))
+        key = _part_key(task, prepared, row, source_digests(task, prepared, row))
     except FileNotFoundError:
         return False
     return task.run.store.find(fan.part.kind, key) is not None
@@ -151,7 +155,8 @@ def _computed(
         for name, made in task.step.spec.produces.items():
             room = folder / name
             room.mkdir()
-            drafts[name] = IndexDraft(room, ".fits") if made.member else room / f"{name}{made.suffix}"
+            known_sums = KnownSums(task, name)
+            drafts[name] = IndexDraft(room, ".fits", known_sums) if made.member else room / f"{name}{made.suffix}"
         with measured() as cost:
             metrics = compute(drafts)
         return {name: _published(task, name, keys[name], draft, cost, metrics, more) for name, draft in drafts.items()}
@@ -178,8 +183,11 @@ def _new_member(task: StepTask, kind: str, index_key: str, member: Member, cost:
     """Publish a member that was made for this index; one that exists already is only listed."""
     if member.path is None:
         return member
-    key = member_key(index_key, member.row["name"])
-    product = _publish(task, kind, key, member.path, task.sidecar(cost, member.row))
+    if member.sum:
+        key, more = member.sum.key, {"parts": [[part_name(one), one.digest] for one in member.sum.parts]}
+    else:
+        key, more = member_key(index_key, member.row["name"]), {}
+    product = _publish(task, kind, key, member.path, task.sidecar(cost, member.row, **more))
     return Member(member.row, product=product)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gammaops.runner.run import Provenance, Run
     from gammaops.steps.base import Port
 
-__all__ = ["PART", "Cost", "StepTask", "measured"]
+__all__ = ["PART", "Cost", "StepTask", "digests_of", "measured"]
 
 PART = "part"
 ARCHIVE = "observations.datastore"
@@ -125,7 +125,7 @@ class StepTask:
             "output": output,
             "config": self._key_blocks(*(self.step.spec.collect_reads if output == PART else ())),
             "files": dict(self.files),
-            "inputs": {role: [one.digest for one in products] for role, products in self.inputs.items() if products},
+            "inputs": digests_of(self.inputs),
             "packages": dict(science_versions()),
             **more,
         }
@@ -162,6 +162,11 @@ class StepTask:
             if dotted in left_out or _is_path(value_at(values, dotted)):
                 _put(values, dotted, None)
         return values
+
+
+def digests_of(inputs: Mapping[str, Sequence[Product]]) -> dict[str, list[str]]:
+    """What of inputs enters a key."""
+    return {role: [product.digest for product in products] for role, products in inputs.items() if products}
 
 
 def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:

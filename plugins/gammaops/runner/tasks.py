@@ -12,6 +12,7 @@ from gammaops.runner.failures import COLLECT, PARTS, SPLIT, TASK, noting_failure
 from gammaops.runner.preflight import check_room
 from gammaops.runner.publishing import outputs_product, part_product, rows_product
 from gammaops.runner.science import read_rows
+from gammaops.runner.sums import part_name
 from gammaops.runner.task import Cost, StepTask
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def collect(
 
 def joined(task: StepTask, parts: Sequence[Product]) -> Product:
     """The product of a step that fans out, from the parts that can be used, in the order of the table's rows."""
-    digests = [[product.sidecar["item"]["label"], product.digest] for product in parts]
+    digests = [[part_name(product), product.digest, content_key(product.metrics)] for product in parts]
     return outputs_product(
         task, lambda out: task.science.collect(task.prepared(), task.inputs, out, parts), parts=digests
     )

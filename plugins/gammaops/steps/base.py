@@ -9,12 +9,14 @@ A step type is the folder ``steps/<type>/``. ``spec.py`` holds ``SPEC``, a `Step
     def split(prepared, inputs, scope): ...        # a step with fan-out: -> astropy Table, one row per item
     def sources(prepared, row): ...                # optional: files outside the store that this row is made from
     def run(prepared, inputs, out, row): ...       # one row; raises DataError to quarantine it
+    def uses(prepared, inputs, row): ...           # optional: of `inputs` what this row is made from; else all of them
     def collect(prepared, inputs, out, parts): ... # joins the parts (products of the rows that succeeded, in row order)
 
     def report(product): ...                       # optional: -> `Section`, drawn from the product alone
 
 ``inputs`` maps each role of ``consumes`` to a tuple of `gammaops.products.Product`; ``out`` maps each output to the
-path to write (or, for an index, to an `gammaops.products.IndexDraft`). Nothing here or there imports Airflow.
+path to write (or, for an index, to an `gammaops.products.IndexDraft`; a member that is the sum of others grows by its
+`sum`). Nothing here or there imports Airflow.
 """
 
 from __future__ import annotations

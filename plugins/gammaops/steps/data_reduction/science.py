@@ -18,7 +18,7 @@ from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
 from gammaops.physics.observation_table import observation_table
 from gammaops.physics.reduction import Reduction
-from gammaops.physics.stacking import stack
+from gammaops.physics.stacking import write_stack
 from gammaops.physics.time_intervals import TimeIntervals
 from gammaops.physics.time_slices import cut, slice_name, sliced
 
@@ -59,6 +59,11 @@ class Prepared:
             message = f"the step reads an exclusion mask, but the method {method} excludes nothing"
             raise ConfigError([Problem("config", 0, 0, "datasets.background.method", message, "another method")])
         return self.reductions.setdefault(masks, replace(self.reduction, masks=masks))
+
+    def write_sum(self, path: Path, base: Product | None, rest: Sequence[Product]) -> None:
+        """Stack datasets onto the sum of those before them, or onto the whole geometry."""
+        known = base.path if base is not None else None
+        write_stack(path, read_dataset(known) if known else self.reduction.empty("stacked"), rest)
 
     @property
     def needed(self) -> frozenset[str]:
@@ -120,9 +125,7 @@ def collect(
     draft = out["datasets"]
     total = _row("stacked", parts)
     if prepared.stacks:
-        target = prepared.reduction.empty("stacked")
-        stack(target, (read_dataset(part.path) for part in parts if part.path is not None))
-        write_dataset(target, draft.new(total))
+        draft.sum(total, parts, prepared.write_sum)
     else:
         for part in parts:
             draft.add(part, _row(part.metrics["name"], [part]))

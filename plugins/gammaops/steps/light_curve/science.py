@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gammaops.products.base import Product
     from gammaops.steps.base import Scope, Section
 
-__all__ = ["Prepared", "collect", "prepare", "report", "run", "split"]
+__all__ = ["Prepared", "collect", "prepare", "report", "run", "split", "uses"]
 
 log = logging.getLogger(__name__)
 EMPTY = (
@@ -153,12 +153,23 @@ def _to_the_nanosecond(start: Time) -> str:
     return nanoseconds(start.utc).replace("T", " ")
 
 
+def _members_in(inputs: Mapping[str, Sequence[Product]], row: Mapping[str, Any]) -> list[tuple[str, Product]]:
+    wanted = set(json.loads(row["datasets"]))
+    return [(name, member) for name, member in named_members(inputs["datasets"]) if name in wanted]
+
+
+def uses(
+    prepared: Prepared, inputs: Mapping[str, Sequence[Product]], row: Mapping[str, Any]
+) -> dict[str, Sequence[Product]]:
+    """The datasets in the interval, and the fit; so other nights of the same source leave a point as it is."""
+    return {**inputs, "datasets": [member for _, member in _members_in(inputs, row)]}
+
+
 def run(
     prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path], row: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Estimate the flux in one interval from its datasets, stacked if they were for the fit; no others are read."""
-    wanted = set(json.loads(row["datasets"]))
-    members = [(name, member) for name, member in named_members(inputs["datasets"]) if name in wanted]
+    members = _members_in(inputs, row)
     datasets = Datasets([read_dataset(member.path, name) for name, member in members])  # type: ignore[arg-type]
     (fit,) = inputs["fit"]
     datasets = set_as_fitted(datasets, fit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -9,10 +10,10 @@ import astropy.units as u
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
 from gammaops.physics.dataset_metrics import mean_pointing
-from gammaops.physics.datasets_io import named_members, read_dataset, write_dataset
+from gammaops.physics.datasets_io import named_members
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.groups import Grouping
-from gammaops.physics.stacking import common_geoms, empty_stack, stack
+from gammaops.physics.stacking import write_union
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,12 +44,9 @@ def run(prepared: Grouping, inputs: Mapping[str, Sequence[Product]], out: Mappin
     for facts, members in sorted(groups.items()):
         name = "stacked" if alone else "-".join(("stacked", *facts))
         members.sort(key=lambda member: (member.row["obs_ids"], member.row["gti"]))
-        paths = [member.path for member in members if member.path is not None]
-        target = empty_stack(*common_geoms(paths), name)
-        stack(target, (read_dataset(path) for path in paths))
         row = _row(name, [member.row for member in members])
         common = dict(zip(prepared.by, facts, strict=True))
-        write_dataset(target, out["datasets"].new(row | common))
+        out["datasets"].sum(row | common, members, partial(write_union, name, members))
     rows = out["datasets"].rows
     return {"datasets": len(rows), "livetime_s": sum(row["livetime_s"] for row in rows)}
 
