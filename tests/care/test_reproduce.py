@@ -150,7 +150,7 @@ def test_what_is_gone_is_named(copied, gone):
         lost = sidecar["inputs"]["fit"][0]["path"]
         expected = f"no product {copied.uri_of(sidecar_of(lost))}"
     elif gone == "part":
-        label, digest = sidecar["parts"][0]
+        label, digest, _ = sidecar["parts"][0]
         lost = Lineage(copied).parts(sidecar)[0].name
         expected = f"products that are in the store no more: part {label} ({digest})"
     else:

@@ -17,7 +17,7 @@ from gammaops.physics.datasets_io import read_dataset
 from gammaops.products import ProductStore
 from gammaops.simulation import ArchivePlan, simulate_archive
 
-pytestmark = pytest.mark.requirement("R21")
+pytestmark = pytest.mark.requirement("R7", "R11")
 
 STACKED = """
 observations: {datastore: archive, required_irf: [aeff, edisp, bkg]}
