@@ -3,7 +3,8 @@
 The table ``FLUXPOINTS`` is gammapy's own (``likelihood``: `norm` and `ref_*`). Read by gammapy without the reference
 model, such a file gives fluxes that are wrong, for one energy bin by a factor of some, because the model is then
 guessed from `ref_dnde`. Therefore the HDU ``MODEL`` holds the model as lines of YAML, with which `read_flux_points`
-reads it, and the table has the fluxes themselves too: ``FluxPoints.read(path, sed_type="flux")`` needs no model.
+reads it, and the table has the fluxes themselves too: ``FluxPoints.read(path, sed_type="flux")`` needs no model. A
+morphology that lies in another file is left out: it says nothing about fluxes, and the file may not be where this is read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from astropy.table import Table, vstack
 from gammapy.data import GTI
 from gammapy.estimators import FluxMaps, FluxPoints
 from gammapy.modeling.models import Models, SkyModel
+
+from gammaops.physics.models_io import without_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,10 +132,10 @@ def _from_table(table: Table, gti: GTI | None, model: SkyModel) -> FluxPoints:
 
 
 def _plain_model(model: SkyModel) -> dict:
-    data = Models([model]).to_dict(full_output=False)
+    (component,) = Models([model]).to_dict(full_output=False)["components"]
     # Estimators give their copy of the model a random name, another in every process.
-    data["components"][0]["name"] = REFERENCE
-    return yaml.safe_load(yaml.dump(_builtin(data)))
+    component = _builtin({**component, "name": REFERENCE})
+    return yaml.safe_load(yaml.dump({"components": [without_files(component)]}))
 
 
 def _builtin(value: object) -> object:

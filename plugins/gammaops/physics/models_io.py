@@ -17,6 +17,7 @@ import yaml
 from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 
 from gammaops.errors import AlgorithmError
+from gammaops.physics.absorption import hold_tables
 from gammaops.physics.field_units import field_unit, in_field_units
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "read_groups",
     "read_models",
     "source_of",
+    "without_files",
     "write_fit",
 ]
 
@@ -63,6 +65,7 @@ def read_models(path: Path, files: Mapping[str, Path] | None = None) -> Models:
         raise AlgorithmError(f"{path.name} is not a models file of gammapy: {error!r}") from error
     if len(models) == 0:
         raise AlgorithmError(f"{path.name} holds no model; add one to its components")
+    hold_tables(models)
     return models
 
 
@@ -223,14 +226,14 @@ def read_fitted_models(path: Path, files: Mapping[str, Path] | None = None) -> M
 def read_fitted_spectra(path: Path) -> Models:
     """The same without what lies in other files: enough to show parameters and spectra, whatever became of those."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    models = Models.from_dict({"components": list(filter(_readable, map(_without_files, document["components"])))})
+    models = Models.from_dict({"components": list(filter(_readable, map(without_files, document["components"])))})
     covariance = document["fit"]["covariance"]
     kept = [covariance["parameters"].index(name) for name in models.parameters_unique_names]
     _set_covariance(models, covariance, kept)
     return models
 
 
-def _without_files(component: Mapping[str, Any]) -> dict[str, Any]:
+def without_files(component: Mapping[str, Any]) -> dict[str, Any]:
     """The same without morphology and time that lie in other files."""
     return {key: part for key, part in component.items() if not (key in OPTIONAL_PARTS and _names_file(part))}
 

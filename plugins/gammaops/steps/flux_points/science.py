@@ -150,9 +150,10 @@ def report(product: Product) -> Section:
     """The spectrum, with the error band of the fit if its product is still there."""
     points = read_flux_points(product.path)  # type: ignore[arg-type]
     points.meta["n_sigma_ul"] = product.sidecar["config"]["flux_points"]["parameters"].get("n_sigma_ul")
-    model, warning = points.reference_model, ""
+    source, model, warning = product.metrics["source"], points.reference_model, ""
     for path in inputs_of(product, "fit"):
-        model = read_fitted_spectra(path)[product.metrics["source"]]
+        fitted = read_fitted_spectra(path)
+        model = fitted[source] if source in fitted.names else model
         warning = low_off_warning(read_fit(path))
     section = spectrum_section(points, model.spectral_model)
     lost = unestimated_note(product.metrics.get("points_without_flux") or ())
