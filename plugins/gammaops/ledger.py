@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Verdict", "cut_flow", "judge", "merged", "step_outcomes"]
+__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Taken", "Verdict", "cut_flow", "judge", "merged", "step_outcomes"]
 
 USABLE = ("done", "reused")
 TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})
@@ -85,6 +85,35 @@ class LedgerRow:
             "reason": self.deciding.reason,
             "steps": steps,
         }
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step took of data that are no observations, such as datasets that somebody has written.
+
+    Parameters
+    ----------
+    step, over : str
+        Its name, and what its rows are (plural noun).
+    expected : int
+        How many there were.
+    left_out : sequence of str
+        For each that cannot be used its name and why.
+    """
+
+    step: str
+    over: str
+    expected: int
+    left_out: Sequence[str]
+
+    def __str__(self) -> str:
+        words = f"{self.expected - len(self.left_out)} of {self.expected} {self.over} of {self.step!r} used"
+        return f"{words} (not {'; '.join(self.left_out)})" if self.left_out else words
+
+    def exceeds(self, percent: float) -> bool:
+        """Whether more than that share, or all of them, cannot be used."""
+        lost = len(self.left_out)
+        return lost * 100 > percent * self.expected or (lost > 0 and lost == self.expected)
 
 
 @dataclass(frozen=True)
@@ -190,7 +219,12 @@ def _state(outcomes: Sequence[StepOutcome]) -> str:
 
 
 def judge(
-    rows: Sequence[LedgerRow], lost: Sequence[str], *, max_quarantined_percent: float, quarantine_fails: bool
+    rows: Sequence[LedgerRow],
+    lost: Sequence[str],
+    taken: Sequence[Taken] = (),
+    *,
+    max_quarantined_percent: float,
+    quarantine_fails: bool,
 ) -> Verdict:
     """The verdict of a run.
 
@@ -200,19 +234,28 @@ def judge(
         The ledger.
     lost : sequence of str
         Sentences, one for each product that is absent for any reason but "no work".
+    taken : sequence of Taken
+        What was taken beside observations.
     max_quarantined_percent : float
-        Highest share of the expected observations that may be quarantined or missing.
+        Highest share of the expected observations, or of what else was to be taken, that may be lost.
     quarantine_fails : bool
         Whether any quarantined observation makes the run red.
     """
     counts = Counter(row.state for row in rows)
-    problems = _problems(rows, counts, max_quarantined_percent, quarantine_fails) + list(lost)
-    summary = _summary(rows, counts)
+    problems = _problems(rows, counts, max_quarantined_percent, quarantine_fails)
+    problems += [
+        f"more than {max_quarantined_percent:g} % of the {one.over} of {one.step!r} cannot be used"
+        for one in taken
+        if one.exceeds(max_quarantined_percent)
+    ]
+    problems += lost
+    summary = "; ".join([*([_summary(rows, counts)] if rows or not taken else []), *map(str, taken)])
     if problems:
         return Verdict(f"RED: {'; '.join(problems)}. {summary}", ok=False)
-    if not rows:
+    if not rows and not any(one.expected for one in taken):
         return Verdict(f"NO_DATA: {summary}", ok=True)
-    return Verdict(f"{'PARTIAL' if counts['quarantined'] + counts['missing'] else 'GOOD'}: {summary}", ok=True)
+    partial = counts["quarantined"] + counts["missing"] or any(one.left_out for one in taken)
+    return Verdict(f"{'PARTIAL' if partial else 'GOOD'}: {summary}", ok=True)
 
 
 def _problems(

@@ -42,8 +42,8 @@ def given(driver, archive, tmp_path: Path, models_file: Path, monkeypatch) -> Da
     return datasets
 
 
-def record(out: Path, *steps: str) -> tuple[dict, dict[str, Path]]:
-    result = gammaops.run(parse_config(CONFIG, "given", "given.yaml"), out, steps=steps)
+def record(out: Path, *steps: str, text: str = CONFIG) -> tuple[dict, dict[str, Path]]:
+    result = gammaops.run(parse_config(text, "given", "given.yaml"), out, steps=steps)
     found = RunFolder.of(ProductStore(out), result.report).read_json("run.json")
     return found, {product["name"]: out / product["path"] for step in found["steps"] for product in step["products"]}
 
@@ -62,6 +62,23 @@ def test_they_are_taken_over_and_fitted(given: Datasets, tmp_path: Path):
     keys = {path.name for path in (tmp_path / "store" / "products").rglob("*.fits")}
     record(tmp_path / "store")
     assert {path.name for path in (tmp_path / "store" / "products").rglob("*.fits")} == keys, "nothing is made twice"
+
+
+def test_what_cannot_be_read_is_told_in_the_verdict(given: Datasets, tmp_path: Path):
+    path = tmp_path / "data" / "given" / f"pha_obs{given[1].name}.fits"
+    path.write_bytes(path.read_bytes()[:2880])
+    found, _ = record(tmp_path / "store", "given")
+    assert not found["verdict"]["ok"]
+    assert "RED: more than 20 % of the datasets of 'given' cannot be used" in found["verdict"]["line"]
+    assert f"1 of 2 datasets of 'given' used (not {given[1].name}: " in found["verdict"]["line"]
+    lenient, _ = record(tmp_path / "store", "given", text=f"dag: {{max_quarantined: 50 %}}\n{CONFIG}")
+    assert lenient["verdict"]["ok"]
+    assert "PARTIAL: 1 of 2 datasets of 'given' used" in lenient["verdict"]["line"]
+
+
+def test_datasets_alone_are_data(given: Datasets, tmp_path: Path):
+    found, _ = record(tmp_path / "store", "given")
+    assert found["verdict"]["line"].endswith("GOOD: 2 of 2 datasets of 'given' used")
 
 
 def test_another_file_makes_another_product(given: Datasets, tmp_path: Path):

@@ -4,7 +4,7 @@ The table ``FLUXPOINTS`` is gammapy's own (``likelihood``: `norm` and `ref_*`). 
 model, such a file gives fluxes that are wrong, for one energy bin by a factor of some, because the model is then
 guessed from `ref_dnde`. Therefore the HDU ``MODEL`` holds the model as lines of YAML, with which `read_flux_points`
 reads it, and the table has the fluxes themselves too: ``FluxPoints.read(path, sed_type="flux")`` needs no model. A
-morphology that lies in another file is left out: it says nothing about fluxes, and the file may not be where this is read.
+morphology that lies in another file is left out: fluxes do not need it, and the file may not be where this is read.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def _from_table(table: Table, gti: GTI | None, model: SkyModel) -> FluxPoints:
 def _plain_model(model: SkyModel) -> dict:
     (component,) = Models([model]).to_dict(full_output=False)["components"]
     # Estimators give their copy of the model a random name, another in every process.
-    component = _builtin({**component, "name": REFERENCE})
-    return yaml.safe_load(yaml.dump({"components": [without_files(component)]}))
+    component = without_files({**component, "name": REFERENCE})
+    return yaml.safe_load(yaml.dump({"components": [_builtin(component)]}))
 
 
 def _builtin(value: object) -> object:

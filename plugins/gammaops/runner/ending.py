@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gammaops.ledger import LedgerRow, StepOutcome, Verdict, cut_flow, judge, merged, step_outcomes
+from gammaops.ledger import LedgerRow, StepOutcome, Taken, Verdict, cut_flow, judge, merged, step_outcomes
 from gammaops.products import RunFolder
 from gammaops.runner.archives import archive_names
 from gammaops.runner.failures import PARTS, failure_notes
@@ -107,6 +107,7 @@ def _record(
     outcomes: list[StepOutcome] = []
     products: dict[str, Product] = {}
     steps: list[dict[str, Any]] = []
+    taken: list[Taken] = []
     states: dict[str, str] = {}
     for step in run.plan.steps:
         results = tasks.get(step.name, {})
@@ -114,6 +115,7 @@ def _record(
         made, parts = left.products, left.parts
         found = _outcomes(run, step, left.rows, parts) if step.spec.observations else []
         outcomes += found
+        taken += _taken(step, left)
         states[step.name], reason = step_state(run, step, left, states)
         products.update(made)
         entry = _step_record(run, step, states[step.name], reason, made, parts)
@@ -121,7 +123,7 @@ def _record(
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
     lost += problems
-    judged = _judge(run, ledger, lost)
+    judged = _judge(run, ledger, lost, taken)
     record = {
         "analysis": run.config.name,
         "run": run.folder.relative,
@@ -138,12 +140,21 @@ def _record(
     return record, products
 
 
-def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str]) -> Verdict:
+def _taken(step: PlannedStep, left: Left) -> list[Taken]:
+    """What a step took that starts from data which are no observations; none of any other step."""
+    fan = step.spec.fan_out
+    if fan is None or step.spec.observations or step.spec.consumes:
+        return []
+    return [Taken(step.name, fan.over, len(left.rows), left.left_out)]
+
+
+def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken]) -> Verdict:
     dag = run.config.dag or {}
     percent = float(str(dag.get("max_quarantined") or DEFAULT_MAX_QUARANTINED).rstrip(" %"))
     judged = judge(
         ledger,
         lost,
+        taken,
         max_quarantined_percent=percent,
         quarantine_fails=dag.get("on_bad_observation") == "fail",
     )

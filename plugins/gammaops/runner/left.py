@@ -54,6 +54,14 @@ class Left:
         return cls(bool(fragments), rows, parts, products, tuple(damaged))
 
     @property
+    def left_out(self) -> list[str]:
+        """Names of the rows that are not in the product, each with why."""
+        refused = [f"{row['label']}: {row['reason']}" for row in self.rows if row["status"] != "selected"]
+        return refused + [
+            f"{label}: {one.sidecar['reason']}" for label, one in self.parts.items() if one.status != "ok"
+        ]
+
+    @property
     def lost(self) -> list[str]:
         """Labels of the rows that were to be made and have no outcome."""
         return [row["label"] for row in self.rows if row["status"] == "selected" and row["label"] not in self.parts]
@@ -81,9 +89,7 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
     if errors:
         return "failed", errors[-1]
     if notes:
-        return "no_work", "; ".join(
-            filter(None, [notes[-1]["reason"], "" if step.spec.observations else _left_out(left)])
-        )
+        return "no_work", "; ".join([notes[-1]["reason"], *_left_out(step, left)])
     for upstream in step.upstream:
         if states[upstream] != "ok":
             return states[upstream], f"the step {upstream!r} made no product"
@@ -95,8 +101,7 @@ def _judged(step: PlannedStep, left: Left, states: Mapping[str, str]) -> tuple[s
     refused = [product.metrics["refused"] for product in left.products.values() if product.metrics.get("refused")]
     if refused:
         return "failed", "; ".join(refused)
-    left_out = "" if step.spec.observations else _left_out(left)
-    return "ok", "; ".join(filter(None, [_partial(step, states), left_out]))
+    return "ok", "; ".join(filter(None, [_partial(step, states), *_left_out(step, left)]))
 
 
 def _partial(step: PlannedStep, states: Mapping[str, str]) -> str:
@@ -117,8 +122,6 @@ def _still_counts(note: Mapping[str, Any], left: Left) -> bool:
     return not left.products
 
 
-def _left_out(left: Left) -> str:
-    """Rows that are not in the product, and why."""
-    refused = [f"{row['label']}: {row['reason']}" for row in left.rows if row["status"] != "selected"]
-    bad = [f"{label}: {part.sidecar['reason']}" for label, part in left.parts.items() if part.status != "ok"]
-    return "; ".join(refused + bad)
+def _left_out(step: PlannedStep, left: Left) -> list[str]:
+    """Rows that are not in the product; of observations the ledger tells."""
+    return [] if step.spec.observations else left.left_out

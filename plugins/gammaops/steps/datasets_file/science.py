@@ -70,7 +70,12 @@ def sources(prepared: Path, row: Mapping[str, Any]) -> list[Path]:
     """The dataset's files."""
     _, _, filename, _ = json.loads(row["entry"])
     first = prepared.parent / filename
-    header = fits.getheader(first, 1)
+    try:
+        header = fits.getheader(first, 1)
+    except (OSError, IndexError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        return [first]  # `run` says that it is damaged
     named = [
         str(header.get(key) or "") for key in OGIP if str(header.get(key) or "").strip().lower() not in ("", "none")
     ]
@@ -87,7 +92,7 @@ def run(
     )
     try:
         dataset = DATASET_REGISTRY.get_cls(kind).from_dict(entry)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, OSError) as error:
         raise DataError("unreadable", f"gammapy cannot read {filename}: {type(error).__name__}: {error}") from error
     metrics = _metrics(dataset)
     write_dataset(dataset, out["dataset"])
