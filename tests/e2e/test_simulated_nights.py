@@ -183,13 +183,16 @@ def test_quality_cuts_reject_and_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("A4.5", "R24")
-def test_people_overrule_a_cut_and_the_report_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_people_overrule_a_cut_and_the_report_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     project = tmp_path / "project"
     (project / "include" / "overrides").mkdir(parents=True)
     decisions = project / "include" / "overrides" / "hess.yaml"
     decisions.write_text(
         "- {observation: 7, verdict: accept, author: B. Expert, comment: short but fine}\n"
-        "- {observation: 9, verdict: reject, author: A. Shifter, comment: clouds}\n",
+        "- {observation: 9, verdict: reject, author: A. Shifter, comment: clouds}\n"
+        "- {observation: 99, verdict: reject, author: A. Shifter, comment: a slip of the finger}\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("GAMMAOPS_PROJECT", str(project))
@@ -199,6 +202,7 @@ def test_people_overrule_a_cut_and_the_report_shows_it(tmp_path: Path, monkeypat
     result = run(tmp_path, f"datastores: {{mine: archive}}\n{text}", obs_ids=[1, 7, 9])
     states = ledger(tmp_path, result)
     assert states == {1: ("rejected", "livetime"), 7: ("done", "accepted-by-hand"), 9: ("rejected", "by-hand")}
+    assert "hess.yaml decides about 99: the archive archive has no such observation" in caplog.text
     folder = RunFolder.of(ProductStore(tmp_path), result.report)
     record = folder.read_json("run.json")
     assert {row["archive"] for row in record["ledger"]} == {"mine"}

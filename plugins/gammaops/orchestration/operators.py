@@ -16,6 +16,7 @@ from gammaops.orchestration.parameters import refuse_unknown, run_scope
 from gammaops.orchestration.tasks import (
     log_at_level,
     log_late_imports,
+    one_path,
     opened_run,
     paths,
     pulled_by_role,
@@ -146,9 +147,9 @@ class StepOperator(BaseOperator):
     _roles: ClassVar[Mapping[str, Callable[..., Any]]] = {"split": _split, "collect": _collect, "task": _task}
 
     def _consumed(self) -> dict[str, list[str]]:
-        """Product paths by role; a source that had nothing to give is left out."""
+        """The product path of each source by role; empty where it had none to give."""
         found = self.inputs["consumed"]
-        return {role: [path for source in sources for path in paths(source)] for role, sources in found.items()}
+        return {role: [one_path(paths(source)) for source in sources] for role, sources in found.items()}
 
     def _announce(self, run: Run, context: Context, result: str | list[str]) -> None:
         """Describe each product in its asset event."""

@@ -30,6 +30,7 @@ __all__ = [
     "gathered",
     "log_at_level",
     "log_late_imports",
+    "one_path",
     "opened_run",
     "paths",
     "pulled",
@@ -83,8 +84,13 @@ def pulled(context: Context, task_id: str) -> list[str]:
 
 
 def pulled_by_role(context: Context, sources: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Product paths that tasks of this run have returned, by role."""
-    return {role: [path for task in tasks for path in pulled(context, task)] for role, tasks in sources.items()}
+    """The product path that each of these tasks of this run has returned, by role; empty where it has none."""
+    return {role: [one_path(pulled(context, task)) for task in tasks] for role, tasks in sources.items()}
+
+
+def one_path(found: Sequence[str]) -> str:
+    """The path of a task that returns one, or the empty one."""
+    return found[0] if found else ""
 
 
 def log_late_imports(log: Logger) -> None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
-from gammapy.datasets import MapDataset
 from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
 from gammaops.physics.containment import containment_note
-from gammaops.physics.datasets_io import dataset_class, read_dataset
+from gammaops.physics.datasets_io import read_dataset
 from gammaops.physics.figures import draw_cumulative_significance, draw_energy_ranges, draw_rates, encode
 from gammaops.physics.notation import plain
 from gammaops.steps.base import Figure, Section, Table
@@ -56,8 +55,7 @@ def _is_map(member: Product) -> bool:
     if member.path is None:
         return False
     with fits.open(member.path) as hdus:
-        cls = dataset_class(hdus)
-    return issubclass(cls, MapDataset) and "Spectrum" not in cls.__name__
+        return bool(hdus["COUNTS"].is_image)
 
 
 def _headline(rows: Sequence[Mapping[str, Any]], maps: bool) -> str:

@@ -16,7 +16,7 @@ from gammaops.errors import ConfigError, Problem
 from gammaops.nights import night_of
 from gammaops.physics.archive import Archive, as_text, is_plain, lies_within
 from gammaops.physics.geometry import sky_coord
-from gammaops.physics.overrides import read_overrides
+from gammaops.physics.overrides import decisions_about
 from gammaops.physics.quality import quality_cuts
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class _Quality:
 
     def __init__(self, archive: Archive, block: Mapping[str, Any]) -> None:
         self._cuts = quality_cuts(archive, block)
-        self._overrides = read_overrides(Path(block["overrides"])) if block.get("overrides") else {}
+        self._overrides = decisions_about(archive, block.get("overrides"))
 
     def rejection(self, obs_id: int, index: int) -> _State | None:
         """Why the observation is not used: somebody rejects it, or it fails a cut and nobody accepts it."""

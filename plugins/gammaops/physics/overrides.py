@@ -8,8 +8,10 @@ comment: clouds from 23:10 on
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -18,10 +20,12 @@ from gammaops.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-__all__ = ["KEY", "Override", "read_overrides"]
+    from gammaops.physics.archive import Archive
 
+__all__ = ["KEY", "Override", "decisions_about", "read_overrides"]
+
+log = logging.getLogger(__name__)
 KEY = "observations.quality.overrides"
 VERDICTS = ("accept", "reject")
 FIELDS = ("observation", "verdict", "author", "comment")
@@ -39,6 +43,18 @@ class Override:
 
     def __str__(self) -> str:
         return f"{self.verdict}ed by {self.author}: {self.comment}"
+
+
+def decisions_about(archive: Archive, name: str | None) -> dict[int, Override]:
+    """The decisions of a file, if one is named; the log tells of those about observations that the archive has not."""
+    if not name:
+        return {}
+    decisions = read_overrides(Path(name))
+    unknown = sorted(decisions.keys() - set(archive.obs_ids.tolist()))
+    if unknown:
+        ids = ", ".join(map(str, unknown))
+        log.warning("%s decides about %s: the archive %s has no such observation", name, ids, archive.folder.name)
+    return decisions
 
 
 def read_overrides(path: Path) -> dict[int, Override]:

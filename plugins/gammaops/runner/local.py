@@ -54,8 +54,10 @@ class _Results:
     failed: set[str] = field(default_factory=set)
 
     def inputs_of(self, step: PlannedStep) -> dict[str, list[str]]:
-        found = {role: [self.tasks[s.step].get("product") for s in sources] for role, sources in step.inputs.items()}
-        return {role: [path for path in paths if path] for role, paths in found.items()}
+        return {
+            role: [self.tasks[source.step].get("product") or "" for source in sources]
+            for role, sources in step.inputs.items()
+        }
 
 
 def run_plan(

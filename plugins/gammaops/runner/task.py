@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gammaops.plan import PlannedStep
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
-    from gammaops.steps.base import Port
 
 __all__ = ["PART", "Cost", "StepTask", "digests_of", "measured"]
 
@@ -86,6 +85,14 @@ class StepTask:
     def load(cls, run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provenance) -> StepTask:
         """Open a step's inputs and resolve its files.
 
+        Parameters
+        ----------
+        run : Run
+        name : str
+        inputs : mapping of str to sequence of str
+            By role, a product path for each of its sources in the order of the plan; empty where it had none to give.
+        who : Provenance
+
         Raises
         ------
         ConfigError
@@ -95,7 +102,7 @@ class StepTask:
         """
         step = run.plan[name]
         opened = {
-            role: (*_open_inputs(run, step, role, inputs.get(role, ())), *_open_external(run, step, role))
+            role: (*_open_inputs(run, step, role, inputs.get(role)), *_open_external(run, step, role))
             for role in step.inputs
         }
         config, files = _resolved(run, step)
@@ -169,18 +176,19 @@ def digests_of(inputs: Mapping[str, Sequence[Product]]) -> dict[str, list[str]]:
     return {role: [product.digest for product in products] for role, products in inputs.items() if products}
 
 
-def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str]) -> tuple[Product, ...]:
+def _open_inputs(run: Run, step: PlannedStep, role: str, paths: Sequence[str] | None) -> tuple[Product, ...]:
     """The products of one role; of a step that made several, the one that was asked for."""
     sources, port = step.inputs[role], step.spec.consumes[role]
+    paths = paths or [""] * len(sources)
     # What is optional and was asked for by name is not done without.
     needed = max(port.min, 1) - len(step.external.get(role, ()))
     least = len(sources) if step.strict else min(len(sources), needed)
-    if len(paths) < least:
+    given = [(source.output, path) for source, path in zip(sources, paths, strict=True) if path]
+    if len(given) < least:
         names = ", ".join(repr(source.step) for source in sources)
-        strict = f", and it is strict: {len(paths)} of {len(sources)}" if step.strict and paths else ""
+        strict = f", and it is strict: {len(given)} of {len(sources)}" if step.strict and given else ""
         raise NoWorkFound(f"it reads {role} of {names}, which had none to give{strict}")
-    wanted = [source.output for source in sources] if len(paths) == len(sources) else [""] * len(paths)
-    opened = [_chosen(run.store.open(path), port, output) for path, output in zip(paths, wanted, strict=True)]
+    opened = [_chosen(run.store.open(path), output) for output, path in given]
     return tuple(with_named_files(product) for product in opened)
 
 
@@ -194,11 +202,10 @@ def _open_external(run: Run, step: PlannedStep, role: str) -> tuple[Product, ...
     return products
 
 
-def _chosen(product: Product, port: Port, output: str) -> Product:
+def _chosen(product: Product, output: str) -> Product:
     if product.kind != "outputs":
         return product
-    fitting = [member for member in product.members if member.kind in port.kinds]
-    return next((member for member in fitting if member.row["name"] == output), fitting[0])
+    return next(member for member in product.members if member.row["name"] == output)
 
 
 def _resolved(run: Run, step: PlannedStep) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import NoWorkFound, ProductMissing
@@ -17,6 +18,7 @@ from gammaops.runner.task import Cost, StepTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gammaops.products import Product
     from gammaops.runner.failures import FailureNote
@@ -183,7 +185,13 @@ def rows_at(run: Run, uri: str) -> Sequence[Mapping[str, Any]]:
     table = run.store.open(uri)
     if table.path is None:
         raise ProductMissing(f"{uri} is not a table of rows")
-    return read_rows(table.path)
+    return _rows_in(table.path)
+
+
+@lru_cache(maxsize=1)
+def _rows_in(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The rows of a published table, for which every part of a run without Airflow asks."""
+    return read_rows(path)
 
 
 def nothing(task: StepTask, fan: Fan, uri: str) -> Product:

@@ -85,7 +85,11 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
     met = [pair for pair in intervals if any(start < pair[1] and stop > pair[0] for start, stop in spans.values())]
     if not met:
         raise NoWorkFound("no dataset lies in any interval of light_curve.time_intervals")
-    rows = [_row(start, stop, spans, prepared.atol) for start, stop in intervals]
+    first, last = (Time(times) for times in zip(*spans.values(), strict=True))
+    rows = []
+    for start, stop in intervals:
+        inside = (first >= start - prepared.atol) & (last <= stop + prepared.atol)
+        rows.append(_row(start, stop, [name for name, lies in zip(spans, inside, strict=True) if lies]))
     if len({row["label"] for row in rows}) < len(rows):
         rows = [{**row, "label": _to_the_nanosecond(start)} for row, (start, _) in zip(rows, intervals, strict=True)]
     if all(row["status"] != "selected" for row in rows):
@@ -134,8 +138,7 @@ def _nights(spans: Sequence[tuple[Time, Time]], scope: Scope) -> list[tuple[Time
     return [(members[0][0], max(stop for _, stop in members)) for members in nights.values()]
 
 
-def _row(start: Time, stop: Time, spans: Mapping[str, tuple[Time, Time]], atol: u.Quantity) -> dict[str, Any]:
-    inside = [name for name, (first, last) in spans.items() if first >= start - atol and last <= stop + atol]
+def _row(start: Time, stop: Time, inside: Sequence[str]) -> dict[str, Any]:
     status, reason_class, reason = ("selected", "", "") if inside else EMPTY
     return {
         "label": f"{start.utc.strftime('%Y-%m-%d %H:%M:%S')}",
