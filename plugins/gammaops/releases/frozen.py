@@ -54,10 +54,23 @@ class Release:
         return [RunFolder(self.store, run["run"]) for run in self.document["runs"]]
 
 
-def freeze(store: ProductStore, name: str, runs: Sequence[RunFolder], author: str, comment: str) -> Release:
+def freeze(
+    store: ProductStore, name: str, runs: Sequence[RunFolder], author: str, comment: str, *, made_by: str = ""
+) -> Release:
     """Give finished runs a name that stays theirs.
 
     Every product is read and verified. The file is created exclusively: of two that choose one name, one gets it.
+
+    Parameters
+    ----------
+    store : ProductStore
+    name : str
+        Letters, digits, ``-`` and ``_``.
+    runs : sequence of RunFolder
+    author, comment : str
+        Who, and what for.
+    made_by : str
+        The run of the DAG that does it.
 
     Raises
     ------
@@ -76,7 +89,8 @@ def freeze(store: ProductStore, name: str, runs: Sequence[RunFolder], author: st
     entries = [entry for folder in runs if (entry := _entry(folder, problems))]
     if problems:
         raise ProductError(f"{name} cannot be frozen: {'; '.join(problems)}")
-    document = {"name": name, "author": author, "comment": comment, "created": utc_now(), "runs": entries}
+    signed = {"author": author, "comment": comment, "created": utc_now(), "made_by": made_by}
+    document = {"name": name, **signed, "runs": entries}
     try:
         store.files.create(f"{FOLDER}/{name}.json", canonical_json(document))
     except FileExistsError:
