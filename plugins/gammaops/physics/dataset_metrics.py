@@ -1,12 +1,13 @@
-"""Headline numbers of one observation's dataset, for its sidecar and the report."""
+"""Headline numbers of one observation's dataset, for its sidecar and the report, and of a sum, for an index."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.time import Time
 from gammapy.datasets import MapDatasetOnOff
+
+from gammaops.physics.time_intervals import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
 
-__all__ = ["dataset_metrics", "mean_pointing"]
+__all__ = ["dataset_metrics", "row_of_sum"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
@@ -26,15 +27,13 @@ def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, 
         "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
         "longitude_deg": _finite(observation.events.table.meta.get("GEOLON", np.nan)),
         "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
-        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
+        "gti": [
+            [nanoseconds(start.tt), nanoseconds(stop.tt)]
+            for start, stop in zip(gti.time_start, gti.time_stop, strict=True)
+        ],
         **_counts(dataset),
         **_safe_energies(dataset),
     }
-
-
-def _iso_tt(time: Time) -> str:
-    """ISO with nanoseconds, so that an interval read back still holds its dataset."""
-    return str(Time(time.tt, precision=9).isot)
 
 
 def _counts(dataset: MapDataset) -> dict[str, Any]:
@@ -67,7 +66,20 @@ def _finite(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def mean_pointing(members: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def row_of_sum(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The row of an index for what these become together, given as rows or as metrics of one observation each."""
+    listed = [member.get("obs_ids") or [member["obs_id"]] for member in members]
+    return {
+        "name": name,
+        "obs_ids": sorted({obs_id for obs_ids in listed for obs_id in obs_ids}),
+        "livetime_s": sum(member["livetime_s"] for member in members),
+        "gti": [interval for member in members for interval in member["gti"]],
+        "instrument": "+".join(sorted({str(member["instrument"]) for member in members})),
+        **_mean_pointing(members),
+    }
+
+
+def _mean_pointing(members: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Mean zenith angle by livetime, and the longitude of the site where all have the same; None where not known."""
     zeniths = [member.get("zenith_deg") for member in members]
     longitudes = {member.get("longitude_deg") for member in members}

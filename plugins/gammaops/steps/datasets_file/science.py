@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from astropy.io import fits
 from astropy.table import Table
-from astropy.time import Time
 from gammapy.datasets import DATASET_REGISTRY
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
@@ -17,6 +16,7 @@ from gammaops.errors import AlgorithmError, DataError, NoWorkFound
 from gammaops.physics.archive import lies_within
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import datasets_section
+from gammaops.physics.time_intervals import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +105,7 @@ def _metrics(dataset: MapDataset) -> dict[str, Any]:
         "name": dataset.name,
         "obs_ids": _numbers(told.get("OBS_ID")),
         "livetime_s": 0.0 if livetime is None else float(livetime.to_value("s")),
-        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in intervals],
+        "gti": [[nanoseconds(start.tt), nanoseconds(stop.tt)] for start, stop in intervals],
         "instrument": str(told.get("TELESCOP", "")),
     }
 
@@ -116,10 +116,6 @@ def _numbers(obs_id: Any) -> list[int]:
         return []
     found = obs_id if hasattr(obs_id, "__len__") and not isinstance(obs_id, str) else [obs_id]
     return [int(one) for one in found if str(one).isdigit()]
-
-
-def _iso_tt(time: Time) -> str:
-    return str(Time(time.tt, precision=9).isot)
 
 
 def collect(

@@ -8,7 +8,7 @@ import astropy.units as u
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
-from gammaops.physics.dataset_metrics import mean_pointing
+from gammaops.physics.dataset_metrics import row_of_sum
 from gammaops.physics.datasets_io import named_members, read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.groups import Grouping
@@ -46,22 +46,11 @@ def run(prepared: Grouping, inputs: Mapping[str, Sequence[Product]], out: Mappin
         paths = [member.path for member in members if member.path is not None]
         target = empty_stack(*common_geoms(paths), name)
         stack(target, (read_dataset(path) for path in paths))
-        row = _row(name, [member.row for member in members])
+        row = row_of_sum(name, [member.row for member in members])
         common = dict(zip(prepared.by, facts, strict=True))
         write_dataset(target, out["datasets"].new(row | common))
     rows = out["datasets"].rows
     return {"datasets": len(rows), "livetime_s": sum(row["livetime_s"] for row in rows)}
-
-
-def _row(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "obs_ids": sorted({obs_id for member in members for obs_id in member["obs_ids"]}),
-        "livetime_s": sum(member["livetime_s"] for member in members),
-        "gti": [interval for member in members for interval in member["gti"]],
-        "instrument": "+".join(sorted({str(member["instrument"]) for member in members})),
-        **mean_pointing(members),
-    }
 
 
 def report(product: Product) -> Section:
