@@ -12,28 +12,30 @@ from gammaops.physics.time_intervals import nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gammapy.data import Observation
+    from gammapy.data import GTI, Observation
     from gammapy.datasets import MapDataset
 
-__all__ = ["dataset_metrics", "row_of_sum"]
+__all__ = ["dataset_metrics", "good_times", "row_of_sum"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
     """Headline numbers of an observation's dataset, counts inside the safe mask; nothing is undefined, only None."""
-    gti = observation.gti
     return {
         "name": dataset.name,
         "obs_id": int(observation.obs_id),
         "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
         "longitude_deg": _finite(observation.events.table.meta.get("GEOLON", np.nan)),
         "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
-        "gti": [
-            [nanoseconds(start.tt), nanoseconds(stop.tt)]
-            for start, stop in zip(gti.time_start, gti.time_stop, strict=True)
-        ],
+        "gti": good_times(observation.gti),
         **_counts(dataset),
         **_safe_energies(dataset),
     }
+
+
+def good_times(gti: GTI | None) -> list[list[str]]:
+    """Starts and stops (TT) as an index names them; empty if there are none."""
+    pairs = [] if gti is None else zip(gti.time_start, gti.time_stop, strict=True)
+    return [[nanoseconds(start.tt), nanoseconds(stop.tt)] for start, stop in pairs]
 
 
 def _counts(dataset: MapDataset) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _finite(value: Any) -> float | None:
 
 def row_of_sum(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The row of an index for what these become together, given as rows or as metrics of one observation each."""
-    listed = [member.get("obs_ids") or [member["obs_id"]] for member in members]
+    listed = [member["obs_ids"] if "obs_ids" in member else [member["obs_id"]] for member in members]
     return {
         "name": name,
         "obs_ids": sorted({obs_id for obs_ids in listed for obs_id in obs_ids}),

@@ -14,9 +14,9 @@ from gammapy.datasets import DATASET_REGISTRY
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, DataError, NoWorkFound
 from gammaops.physics.archive import lies_within
+from gammaops.physics.dataset_metrics import good_times
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import datasets_section
-from gammaops.physics.time_intervals import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,13 +99,12 @@ def _metrics(dataset: MapDataset) -> dict[str, Any]:
     livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None else None
     if livetime is None and gti is not None:
         livetime = gti.time_sum
-    intervals = [] if gti is None else zip(gti.time_start, gti.time_stop, strict=True)
     told = {} if meta is None else {key: meta[key][0] for key in ("OBS_ID", "TELESCOP") if key in meta.colnames}
     return {
         "name": dataset.name,
         "obs_ids": _numbers(told.get("OBS_ID")),
         "livetime_s": 0.0 if livetime is None else float(livetime.to_value("s")),
-        "gti": [[nanoseconds(start.tt), nanoseconds(stop.tt)] for start, stop in intervals],
+        "gti": good_times(gti),
         "instrument": str(told.get("TELESCOP", "")),
     }
 
