@@ -174,12 +174,9 @@ def test_flux_points_of_a_joint_fit_carry_its_warning(driver, fitted, observatio
     for how in ("joint", "auto"):
         fit = fitted(how)
         inputs = {"datasets": (observations,), "fit": (fit,)}
-        product, _, _ = driver.run_fan("flux-points", config, tmp_path / "a" / "b" / how / "c", inputs)
-        root = product.path.parents[3]
-        path = root / "fit" / how / "fit.yaml"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(fit.path.read_bytes())
-        sidecar = {"inputs": {"fit": [{"path": str(path.relative_to(root))}]}, "config": config}
-        warnings[how] = load_science("flux-points").report(replace(product, sidecar=sidecar)).warnings
+        product, _, _ = driver.run_fan("flux-points", config, tmp_path / how, inputs)
+        sidecar = {"inputs": {"fit": [{"path": fit.path.name}]}, "config": config}
+        shown = replace(product, sidecar=sidecar, beside=lambda _, fit=fit: fit)
+        warnings[how] = load_science("flux-points").report(shown).warnings
     assert warnings["auto"] == ()
     assert [line.startswith("6 ON/OFF spectra were fitted jointly") for line in warnings["joint"]] == [True]

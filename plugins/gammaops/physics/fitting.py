@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 from gammapy.modeling import Fit
 
 from gammaops.errors import AlgorithmError
@@ -78,7 +79,7 @@ def limit(datasets: Datasets, energies: Mapping[str, str | None]) -> None:
 
 
 def optimise(fit: Fit, datasets: Datasets) -> FitResult:
-    """Fit.
+    """Fit; without a covariance of the fit the models have none, whatever errors they had before.
 
     Raises
     ------
@@ -89,9 +90,13 @@ def optimise(fit: Fit, datasets: Datasets) -> FitResult:
     if not bins:
         raise AlgorithmError("no bin is both safe and inside fit_range", {"datasets": len(datasets), "bins": 0})
     try:
-        return fit.run(datasets)
+        result = fit.run(datasets)
     except (ValueError, RuntimeError) as error:
         raise AlgorithmError(f"the fit cannot be done: {error}", {"datasets": len(datasets), "bins": bins}) from error
+    if result.covariance_result is None:
+        # What stands there is that of the start: errors that somebody wrote into the models file.
+        datasets.models.covariance = np.zeros_like(datasets.models.covariance.data)
+    return result
 
 
 def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
