@@ -201,6 +201,27 @@ def test_cumulative_significance_by_li_and_ma():
     assert significance[-1] == pytest.approx(np.sqrt(2 * (first + second)), rel=1e-6)
 
 
+def test_a_dataset_without_off_counts_enters_the_significance_as_in_gammapys_stack(datasets):
+    members = [dataset.copy(name=dataset.name) for dataset in datasets]
+    members[1].counts_off.data[...] = 0
+    rows = [
+        {"livetime_s": 1800.0, **{name: one.info_dict()[name] for name in ("counts", "counts_off", "alpha")}}
+        for one in members
+    ]
+    for row in rows:
+        row["background"] = row["alpha"] * row["counts_off"] if row["counts_off"] else None
+    stacked = Datasets(members).stack_reduce("stacked").info_dict()
+    # One α for all, so that the order of sums is the only difference.
+    assert cumulative(rows)[1][-1] == pytest.approx(stacked["sqrt_ts"], rel=1e-6)
+
+
+def test_significance_without_any_off_count_by_li_and_ma():
+    # n_off = 0: S² = 2 n_on ln((1 + α) / α); Cash with a background of 0 would make it infinite.
+    none = {"counts": 4, "counts_off": 0, "background": None, "alpha": 0.1}
+    _, significance = cumulative([{**one.row, **one.metrics} for one in (member(1, **none), member(2, **none))])
+    assert significance == pytest.approx(np.sqrt(2 * np.array([4, 8]) * np.log(1.1 / 0.1)), rel=1e-6)
+
+
 def test_datasets_without_background_have_no_significance():
     bare = {"counts_off": None, "background": None, "excess": None, "sqrt_ts": None, "alpha": None}
     section = datasets_section(index(member(1, **bare), member(2, **bare)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gammapy.datasets import MapDatasetOnOff
+from gammapy.stats import WStatCountsStatistic
 
 from gammaops.physics.time_intervals import nanoseconds
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from gammapy.data import GTI, Observation
     from gammapy.datasets import MapDataset
+    from gammapy.stats import CountsStatistic
 
 __all__ = ["dataset_metrics", "good_times", "row_of_sum"]
 
@@ -45,13 +47,22 @@ def _counts(dataset: MapDataset) -> dict[str, Any]:
         found["counts_off"] = int(dataset.counts_off.data[mask].sum())
     if not mask.any() or dataset.background is None:
         return found | {"background": None, "excess": None, "sqrt_ts": None}
-    statistic = dataset._counts_statistic[mask].sum()
+    statistic = _summed(dataset, mask)
     found["background"] = _finite(statistic.n_bkg)
     found["excess"] = _finite(statistic.n_sig)
     found["sqrt_ts"] = _finite(statistic.sqrt_ts)
     if isinstance(dataset, MapDatasetOnOff):
         found["alpha"] = _finite(statistic.alpha)
     return found
+
+
+def _summed(dataset: MapDataset, mask: np.ndarray) -> CountsStatistic:
+    """Counts of all bins together; without an OFF count α is that of the acceptances, where gammapy has none."""
+    statistic = dataset._counts_statistic[mask].sum()
+    if isinstance(dataset, MapDatasetOnOff) and statistic.n_off == 0:
+        alpha = dataset.acceptance.data[mask].sum() / dataset.acceptance_off.data[mask].sum()
+        return WStatCountsStatistic(statistic.n_on, 0, alpha)
+    return statistic
 
 
 def _safe_energies(dataset: MapDataset) -> dict[str, float | None]:
