@@ -14,7 +14,7 @@ from gammaops.physics.background_models import attach, check_backgrounds, scaled
 from gammaops.physics.datasets_io import named_members, read_datasets
 from gammaops.physics.geometry import given
 from gammaops.physics.grouping import find_groups, off_counts, rename_datasets, stack_groups
-from gammaops.physics.models_io import read_fitted_models, read_groups
+from gammaops.physics.models_io import read_fit, read_fitted_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,19 +105,23 @@ def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
 
 
 def set_as_fitted(datasets: Datasets, fit: Product) -> Datasets:
-    """Some of the fitted datasets, or all, with the fitted models; two or more of one stack are stacked again.
+    """Some of the fitted datasets, or all, with the fitted models and inside the energies of the fit.
+
+    Two or more of one stack are stacked again.
 
     Raises
     ------
     AlgorithmError
         If the fit scaled the background of other datasets than these.
     """
-    groups = read_groups(fit.path)  # type: ignore[arg-type]
+    document = read_fit(fit.path)  # type: ignore[arg-type]
+    groups = document["groups"]
     there = {name: [one for one in members if one in datasets.names] for name, members in groups.items()}
     groups = {name: members for name, members in there.items() if len(members) > 1}
     alone = {name: members for name, members in there.items() if len(members) == 1}
     models = read_fitted_models(fit.path, fit.files)  # type: ignore[arg-type]
     datasets = stack_groups(datasets, groups)
+    limit(datasets, document["settings"]["fit_range"])
     rename_datasets(models, groups)
     models = unstack_backgrounds(models, alone)
     check_backgrounds(models, scaled(datasets))
