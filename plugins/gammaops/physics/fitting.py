@@ -11,7 +11,7 @@ from gammapy.modeling import Fit
 
 from gammaops.errors import AlgorithmError
 from gammaops.physics.background_models import attach, check_backgrounds, scaled, unstack_backgrounds
-from gammaops.physics.datasets_io import named_members, read_datasets
+from gammaops.physics.datasets_io import named_members, read_datasets, read_members
 from gammaops.physics.geometry import given
 from gammaops.physics.grouping import find_groups, off_counts, rename_datasets, stack_groups
 from gammaops.physics.models_io import read_fit, read_fitted_models
@@ -100,22 +100,33 @@ def optimise(fit: Fit, datasets: Datasets) -> FitResult:
 
 
 def as_fitted(products: Sequence[Product], fit: Product) -> Datasets:
-    """These datasets with the fitted models, stacked as they were for the fit."""
-    return set_as_fitted(read_datasets(products), fit)
+    """The datasets of these products with the fitted models, stacked as they were for the fit."""
+    return set_as_fitted(named_members(products), fit)
 
 
-def set_as_fitted(datasets: Datasets, fit: Product) -> Datasets:
+def set_as_fitted(members: Sequence[tuple[str, Product]], fit: Product) -> Datasets:
     """Some of the fitted datasets, or all, with the fitted models and inside the energies of the fit.
 
-    Two or more of one stack are stacked again.
+    Two or more of one stack are stacked again. A dataset that the fit knew by another name gets that one, because its
+    models and stacks go by names.
+
+    Parameters
+    ----------
+    members : sequence of (str, `gammaops.products.Product`)
+        Datasets, each with its name.
+    fit : `gammaops.products.Product`
 
     Raises
     ------
+    NoWorkFound
+        If there is no dataset.
     AlgorithmError
-        If the fit scaled the background of other datasets than these.
+        If the fit scaled the background of other datasets than these, or two would have the same name.
     """
     document = read_fit(fit.path)  # type: ignore[arg-type]
     groups = document["groups"]
+    names = _names_in_fit(members, document["digests"])
+    datasets = read_members(list(zip(names, (member for _, member in members), strict=True)))
     there = {name: [one for one in members if one in datasets.names] for name, members in groups.items()}
     groups = {name: members for name, members in there.items() if len(members) > 1}
     alone = {name: members for name, members in there.items() if len(members) == 1}
@@ -127,3 +138,21 @@ def set_as_fitted(datasets: Datasets, fit: Product) -> Datasets:
     check_backgrounds(models, scaled(datasets))
     datasets.models = models
     return datasets
+
+
+def _names_in_fit(members: Sequence[tuple[str, Product]], digests: Mapping[str, str]) -> list[str]:
+    """What the fit called these datasets, told by what is in them; their own names where it did not read them."""
+    known: dict[str, list[str]] = {}
+    for name, digest in digests.items():
+        known.setdefault(digest, []).append(name)
+    names = []
+    for name, member in members:
+        fitted = known.get(member.digest) or [name]
+        names.append(name if name in fitted else fitted[0])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise AlgorithmError(
+            f"several datasets are called {', '.join(twice)} here and in the fit, so that its stacks and models cannot"
+            " be told apart; let this step read the same datasets as the fit"
+        )
+    return names

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.counts_by_energy import counts_by_energy
+from gammaops.physics.datasets_io import named_members
 from gammaops.physics.fit_gates import failed_gates, gates
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.fitting import arrange, optimise, optimiser
@@ -57,6 +58,7 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     document = fit_document(models, result, arranged.groups, prepared.files)
     document["fit"] |= {
         "settings": dict(prepared.settings),
+        "digests": {name: member.digest for name, member in named_members(inputs["datasets"])},
         "off_counts": arranged.off_counts,
         "counts": counts_by_energy(arranged.datasets),
     }
