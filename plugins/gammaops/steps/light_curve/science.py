@@ -96,6 +96,9 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
 def _span(member: Product) -> tuple[Time, Time]:
     """First start and last stop of a dataset's GTIs."""
     intervals = member.row["gti"]
+    if not intervals:
+        message = f"{member.row['name']} has no good time intervals (GTI), so it lies in no interval of a light curve"
+        raise AlgorithmError(f"{message}; let this step read datasets that were written with their GTI")
     return Time(min(start for start, _ in intervals), scale="tt"), Time(max(stop for _, stop in intervals), scale="tt")
 
 
