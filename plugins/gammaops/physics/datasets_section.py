@@ -113,7 +113,9 @@ def _figures(rows: Sequence[Mapping[str, Any]], maps: bool) -> Iterator[Figure]:
     if np.isfinite(rate).any():
         caption = f"Rate of {kind}; dashed: the mean. Far off it: weather, a wrong target, or a flare."
         label = f"{kind.capitalize()} per minute"
-        yield Figure(caption, encode(partial(draw_rates, names=names, rate=rate, error=error, label=label)))
+        minutes = np.array([row["livetime_s"] for row in rows]) / MINUTE_S
+        draw = partial(draw_rates, names=names, rate=rate, error=error, minutes=minutes, label=label)
+        yield Figure(caption, encode(draw))
     ranges = [(name, *_safe(row)) for name, row in zip(names, rows, strict=True) if None not in _safe(row)]
     if ranges:
         shown, low, high = zip(*ranges, strict=True)
