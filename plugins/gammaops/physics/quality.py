@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 
 from gammaops.physics.moon import moon_altitudes, moon_separations
-from gammaops.physics.outliers import Neighbours
+from gammaops.physics.outliers import FEWEST, Neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,9 +32,19 @@ class Cut(Protocol):
     def failure(self, index: int) -> str:
         """Why the observation in this row of the index fails; empty if it does not."""
 
+    def doubt(self, index: int) -> str:
+        """Why the cut cannot judge the observation, which passes then; empty if it can."""
+
+
+class _Certain:
+    """A cut that needs the observation alone, so that it can always judge it."""
+
+    def doubt(self, index: int) -> str:  # noqa: ARG002 - as that of the others
+        return ""
+
 
 @dataclass(frozen=True)
-class _Bounds:
+class _Bounds(_Certain):
     """What was measured must lie within bounds; `values` in the unit of the bounds, NaN where it is not known."""
 
     name: str
@@ -55,7 +65,7 @@ class _Bounds:
 
 
 @dataclass(frozen=True)
-class _Equal:
+class _Equal(_Certain):
     """What the index says must be one value."""
 
     name: str
@@ -73,7 +83,7 @@ class _Equal:
 
 @dataclass(frozen=True)
 class _Like:
-    """What was measured must be like that of the observations next in time."""
+    """What was measured must be like that of the observations before."""
 
     name: str
     what: str
@@ -90,8 +100,14 @@ class _Like:
         side = "above" if found.deviation > 0 else "below"
         return (
             f"{self.what} is {found.value:.4g}{self.unit}, {abs(found.deviation):.1f} robust standard deviations "
-            f"{side} {found.median:.4g}{self.unit}, the median of the {found.count} observations next in time"
+            f"{side} {found.median:.4g}{self.unit}, the median of the {found.count} observations before"
         )
+
+    def doubt(self, index: int) -> str:
+        found = self.neighbours.of(index)
+        if found is None or found.judged:
+            return ""
+        return f"{self.name} did not judge it: {found.count} observations like it before, {FEWEST} are needed"
 
 
 def quality_cuts(archive: Archive, block: Mapping[str, Any]) -> list[Cut]:
