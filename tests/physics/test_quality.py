@@ -232,7 +232,36 @@ def test_without_a_place_the_altitude_of_the_moon_is_not_known(tmp_path):
     for key in HESS_PLACE:
         del archive.observations.meta[key]
     (cut,) = quality_cuts(archive, quality("{moon: {max_altitude: 0 deg}}")["quality"])
-    assert cut.failure(0) == "altitude of the moon is not in the index, so the cut moon cannot be applied"
+    assert cut.failure(0) == (
+        "altitude of the moon is not in the index (GEOLON, GEOLAT, and TSTOP or ONTIME needed), so the cut moon cannot"
+        " be applied"
+    )
+
+
+@pytest.mark.parametrize("angles", [moon_altitudes, moon_separations])
+def test_the_moon_is_looked_for_until_the_end_of_the_observation(tmp_path, angles):
+    archive = Archive.read(write_archive(tmp_path, 24))
+    expected = angles(archive)
+    archive.observations["TSTOP"] = archive.observations["TSTART"] + 1800.0
+    del archive.observations["ONTIME"]
+    np.testing.assert_allclose(angles(archive).value, expected.value, rtol=1e-9)
+    # One of unknown length: by its start alone a moon that rises later would be overlooked.
+    archive.observations["TSTOP"][3] = np.nan
+    assert np.flatnonzero(np.isnan(angles(archive))).tolist() == [3]
+    del archive.observations["TSTOP"]
+    assert np.isnan(angles(archive)).all()
+
+
+def test_observation_of_unknown_length_fails_the_cut_on_the_moon(tmp_path):
+    times = np.full(12, 1800.0)
+    times[2] = np.nan
+    found = rejected(write_archive(tmp_path, ONTIME=times), "{moon: {min_separation: 1 deg}}")
+    assert found == {
+        3: (
+            "moon",
+            "distance of the moon is not in the index (TSTOP or ONTIME needed), so the cut moon cannot be applied",
+        )
+    }
 
 
 DECISIONS = """\

@@ -5,7 +5,7 @@ They look at the index of the archive alone, so that what happens to an observat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import astropy.units as u
@@ -45,18 +45,23 @@ class _Certain:
 
 @dataclass(frozen=True)
 class _Bounds(_Certain):
-    """What was measured must lie within bounds; `values` in the unit of the bounds, NaN where it is not known."""
+    """What was measured must lie within bounds; `values` in the unit of the bounds, NaN where it is not known.
+
+    `needed` names the columns that it is from, should its own name not tell.
+    """
 
     name: str
     what: str
     values: u.Quantity
     low: u.Quantity | None = None
     high: u.Quantity | None = None
+    needed: str = ""
 
     def failure(self, index: int) -> str:
         value = self.values[index]
         if not np.isfinite(value):
-            return f"{self.what} is not in the index, so the cut {self.name} cannot be applied"
+            needed = f" ({self.needed} needed)" if self.needed else ""
+            return f"{self.what} is not in the index{needed}, so the cut {self.name} cannot be applied"
         if self.low is not None and value < self.low:
             return f"{self.what} is {value.to(self.low.unit):.4g}, less than {self.low:.4g}"
         if self.high is not None and value > self.high:
@@ -146,10 +151,12 @@ def _fraction(archive: Archive, limits: Mapping[str, Any]) -> Iterator[_Bounds]:
 def _moon(archive: Archive, limits: Mapping[str, Any]) -> Iterator[_Bounds]:
     if limits.get("max_altitude") is not None:
         values = moon_altitudes(archive)
-        yield _bounds("moon", "altitude of the moon", values, {"max": limits["max_altitude"]})
+        bounds = _bounds("moon", "altitude of the moon", values, {"max": limits["max_altitude"]})
+        yield replace(bounds, needed="GEOLON, GEOLAT, and TSTOP or ONTIME")
     if limits.get("min_separation") is not None:
         values = moon_separations(archive)
-        yield _bounds("moon", "distance of the moon", values, {"min": limits["min_separation"]})
+        bounds = _bounds("moon", "distance of the moon", values, {"min": limits["min_separation"]})
+        yield replace(bounds, needed="TSTOP or ONTIME")
 
 
 def _columns(archive: Archive, columns: Mapping[str, Any]) -> Iterator[Cut]:
