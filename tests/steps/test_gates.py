@@ -191,13 +191,17 @@ def test_another_reference_energy_is_refused(driver, reference, fit_product, tmp
     assert check(driver, block, tmp_path, fit_product).metrics["failed"] == ["crab.reference"]
 
 
+CURVE = {"energy_min": "1 TeV", "energy_max": "9 TeV", "start": "2006-07-29 20:30", "bin_width": "1 h"}
+CURVE |= {"unit": "cm-2 s-1", "flux": [1e-10]}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("[1, 2]", "is no reference file"),
         ('{"fit": {"crab": {}}}', "it needs `source` and one of fit, light_curve"),
-        ('{"source": "x", "light_curve": {}}', "is about a light_curve, the input is a fit"),
-        ('{"source": "x", "fit": {"vela": {}}}', "no source 'vela'; there are: crab"),
+        (json.dumps({"source": "x", "light_curve": CURVE}), "is about a light_curve, the input is a fit"),
+        ('{"source": "x", "fit": {"vela": {"index": {"value": 1}}}}', "no source 'vela'; there are: crab"),
         ('{"source": "x", "fit": {"crab": {"alpha": {"value": 1}}}}', "crab has no parameter 'alpha'; it has index"),
     ],
 )
