@@ -52,7 +52,13 @@ def test_configs_of_gammapy_convert_and_are_accepted(path: Path):
         }[path.stem]
     )
     widened = "datasets.geom.axes.energy_true is 0.01-100 TeV in 40 bins instead of 0.5-20 TeV in 16"
-    assert [note.partition(":")[0] for note in result.notes] == ([widened] if path.stem == "example-1d" else [])
+    joint = (
+        "fit.datasets is joint, as gammapy fits datasets that are not stacked; auto stacks those with few OFF counts"
+    )
+    expected = [widened, f"{joint} before the fit, of which a joint fit is biased"] if path.stem == "example-1d" else []
+    assert [note.partition(":")[0] for note in result.notes] == expected
+    fit = parse_config(result.text, "converted", "converted.yaml").document["fit"]
+    assert fit["datasets"] == ("joint" if path.stem == "example-1d" else "auto")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=IDS)

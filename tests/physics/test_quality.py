@@ -124,12 +124,12 @@ def test_events_at_another_rate_than_next_door_are_found(tmp_path):
     assert list(found) == [8]
     name, reason = found[8]
     assert name == "event_rate"
-    # By hand: the other counts are 10000, 10020, …, 10080 with median 10040 and MAD 20; sqrt(6000) adds in quadrature.
-    others = np.delete(counts, 7)
+    # By hand: the seven before are 10000, 10020, …, 10080, 10000, 10020; sqrt(6000) adds in quadrature.
+    others = counts[:7]
     spread = np.hypot(1.4826 * np.median(np.abs(others - np.median(others))), np.sqrt(6000))
     assert f"{(np.median(others) - 6000) / spread:.1f} robust standard deviations below" in reason
     assert "3.529 / s" in reason
-    assert "the 11 observations next in time" in reason
+    assert "the 7 observations before" in reason
 
 
 def test_any_column_can_be_compared_with_its_neighbours(tmp_path):
@@ -145,17 +145,46 @@ def test_fewer_telescopes_are_compared_among_themselves(tmp_path):
     assert rejected(archive, "{event_rate: {max_deviation: 5}}") == {}
 
 
-def test_too_few_neighbours_reject_nothing(tmp_path):
-    counts = np.array([10_000, 10_000, 100, 10_000, 10_000])
-    assert rejected(write_archive(tmp_path, 5, EVENT_COUNT=counts), "{event_rate: {max_deviation: 3}}") == {}
+def told(folder, text: str) -> dict[int, tuple[str, str]]:
+    """Status and class of every observation."""
+    selection = {**quality(text), "required_irf": ["aeff"]}
+    table = observation_table(Archive.read(folder), selection, Scope(), frozenset({"aeff"}))
+    return {int(row["obs_id"]): (str(row["status"]), str(row["reason_class"])) for row in table}
+
+
+def test_too_few_observations_before_reject_nothing_and_are_told(tmp_path, caplog):
+    counts = np.array([10_000, 10_000, 100, 10_000, 10_000, 10_000, 100])
+    text = "{event_rate: {max_deviation: 3}}"
+    archive = write_archive(tmp_path, 7, EVENT_COUNT=counts)
+    with caplog.at_level("WARNING"):
+        found = told(archive, text)
+    # Zero spread would make any distance infinite but for the error of the count: 10000 is its median.
+    unsure = dict.fromkeys(range(1, 6), ("selected", "not-judged"))
+    assert found == {**unsure, 6: ("selected", ""), 7: ("rejected", "event_rate")}
+    assert "for want of observations before: 1, 2, 3, 4, 5" in caplog.text
+    selection = {**quality(text), "required_irf": ["aeff"]}
+    table = observation_table(Archive.read(archive), selection, Scope(), frozenset({"aeff"}))
+    assert table["reason"][2] == "event_rate did not judge it: 2 observations like it before, 5 are needed"
+
+
+def test_observations_that_come_later_change_nothing(tmp_path):
+    counts = np.random.default_rng(5).poisson(10_000, 60)
+    counts[::7] = 9_000
+    text = "{event_rate: {max_deviation: 4, neighbours: 8}, outliers: {ZEN_PNT: {max_deviation: 3}}}"
+    whole = told(write_archive(tmp_path, 60, EVENT_COUNT=counts, ZEN_PNT=np.linspace(45, 56, 60)), text)
+    assert {"rejected", "selected"} == {status for status, _ in whole.values()}
+    for number in (7, 20, 41):
+        zenith = np.linspace(45, 56, 60)[:number]
+        first = told(write_archive(tmp_path, number, EVENT_COUNT=counts[:number], ZEN_PNT=zenith), text)
+        assert first == {obs_id: whole[obs_id] for obs_id in range(1, number + 1)}
 
 
 def test_deviations_of_normal_values_are_normal():
     values = np.random.default_rng(1).normal(50, 3, 4000)
     zeros = np.zeros(len(values))
     neighbours = Neighbours(np.arange(len(values), dtype=float), values, 400, zeros, zeros)
-    found = np.array([neighbours.of(index).deviation for index in range(0, 4000, 4)])
-    # 1000 deviates: the error of their standard deviation is 2.2 %, that of the scale from 400 others a few %.
+    found = np.array([neighbours.of(index).deviation for index in range(400, 4000, 4)])
+    # 900 deviates: the error of their standard deviation is 2.2 %, that of the scale from 400 others a few %.
     assert np.std(found) == pytest.approx(1, abs=0.1)
     assert np.mean(found) == pytest.approx(0, abs=0.15)
 
@@ -203,7 +232,36 @@ def test_without_a_place_the_altitude_of_the_moon_is_not_known(tmp_path):
     for key in HESS_PLACE:
         del archive.observations.meta[key]
     (cut,) = quality_cuts(archive, quality("{moon: {max_altitude: 0 deg}}")["quality"])
-    assert cut.failure(0) == "altitude of the moon is not in the index, so the cut moon cannot be applied"
+    assert cut.failure(0) == (
+        "altitude of the moon is not in the index (GEOLON, GEOLAT, and TSTOP or ONTIME needed), so the cut moon cannot"
+        " be applied"
+    )
+
+
+@pytest.mark.parametrize("angles", [moon_altitudes, moon_separations])
+def test_the_moon_is_looked_for_until_the_end_of_the_observation(tmp_path, angles):
+    archive = Archive.read(write_archive(tmp_path, 24))
+    expected = angles(archive)
+    archive.observations["TSTOP"] = archive.observations["TSTART"] + 1800.0
+    del archive.observations["ONTIME"]
+    np.testing.assert_allclose(angles(archive).value, expected.value, rtol=1e-9)
+    # One of unknown length: by its start alone a moon that rises later would be overlooked.
+    archive.observations["TSTOP"][3] = np.nan
+    assert np.flatnonzero(np.isnan(angles(archive))).tolist() == [3]
+    del archive.observations["TSTOP"]
+    assert np.isnan(angles(archive)).all()
+
+
+def test_observation_of_unknown_length_fails_the_cut_on_the_moon(tmp_path):
+    times = np.full(12, 1800.0)
+    times[2] = np.nan
+    found = rejected(write_archive(tmp_path, ONTIME=times), "{moon: {min_separation: 1 deg}}")
+    assert found == {
+        3: (
+            "moon",
+            "distance of the moon is not in the index (TSTOP or ONTIME needed), so the cut moon cannot be applied",
+        )
+    }
 
 
 DECISIONS = """\

@@ -23,7 +23,6 @@ from gammaops.physics.figures import (
     draw_residuals,
     draw_spectrum,
     encode,
-    weighted_mean,
 )
 from gammaops.physics.sky_figures import draw_significance_distribution, draw_sky_map, peaks, planes
 
@@ -156,7 +155,7 @@ def test_cumulative_significance_starts_at_nothing(axes):
 
 
 def test_every_observation_has_its_name_while_there_is_room(axes):
-    draw_rates(axes, ["1", "2", "3"], [1.0, 2.0, np.nan], [0.1, 0.2, np.nan], "Excess per minute")
+    draw_rates(axes, ["1", "2", "3"], [1.0, 2.0, np.nan], [0.1, 0.2, np.nan], [30.0] * 3, "Excess per minute")
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "3"]
     assert axes.get_ylabel() == "Excess per minute"
 
@@ -168,8 +167,10 @@ def test_of_many_observations_as_many_are_named_as_can_be_read(axes):
     assert axes.get_xticklabels()[1].get_text() == names[5]
 
 
-def test_weighted_mean_by_hand():
-    assert weighted_mean(np.array([1.0, 4.0]), np.array([1.0, 2.0])) == pytest.approx((1 + 4 / 4) / (1 + 1 / 4))
+def test_mean_rate_is_all_counts_over_all_minutes(axes):
+    draw_rates(axes, ["1", "2", "3"], [1.0, 4.0, np.nan], [0.5, 0.5, np.nan], [30.0, 10.0, 10.0], "Excess per minute")
+    mean = next(one for one in axes.lines if one.get_linestyle() == "--")
+    assert mean.get_ydata()[0] == pytest.approx((30 * 1.0 + 10 * 4.0) / 40)
 
 
 def sky_axes(image):

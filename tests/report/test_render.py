@@ -39,7 +39,9 @@ def flux_points(points, tmp_path) -> Product:
 def fit(datasets, model, tmp_path) -> Path:
     path = tmp_path / "products" / "fit" / "2a" / "fit.yaml"
     path.parent.mkdir(parents=True)
-    result = SimpleNamespace(success=True, message="ok", backend="minuit", method="migrad", nfev=1, total_stat=1.0)
+    result = SimpleNamespace(
+        success=True, message="ok", backend="minuit", method="migrad", nfev=1, total_stat=1.0, covariance_result="made"
+    )
     fitted = Models([model.copy(name="crab")])
     fitted.covariance = np.array([[0.01, 1e-14, 0], [1e-14, 4e-24, 0], [0, 0, 0]])
     write_fit(fit_document(fitted, result, {}), path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import astropy.units as u
 import numpy as np
 import pytest
 from gammapy.datasets import Datasets
@@ -10,6 +11,7 @@ from gammapy.modeling.models import Models
 from gammaops.physics.counts_by_energy import counts_by_energy, merged
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import cumulative, datasets_section
+from gammaops.physics.exposures import exposures
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.light_curve_section import light_curve_section
 from gammaops.physics.map_sections import map_section
@@ -57,12 +59,16 @@ def test_spectrum_section_counts_detected_bins_and_gives_limits_for_the_others(p
     assert table.rows[3][3] != "–"
 
 
+# Exposures are not known: points count alike.
+UNKNOWN = np.full(4, np.nan)
+
+
 def times(number):
     return [f"22:{minute:02d}" for minute in range(number)]
 
 
 def test_a_constant_light_curve_is_steady():
-    found = Steadiness.of(np.array([1.0, 1.1, 0.9]) * 1e-11, np.full(3, 1e-12))
+    found = Steadiness.of(np.array([1.0, 1.1, 0.9]) * 1e-11, np.full(3, 1e-12), UNKNOWN[:3])
     assert found.mean == pytest.approx(1e-11)
     assert found.chi_square == pytest.approx(2.0)
     assert found.p_value == pytest.approx(np.exp(-1.0)), "survival function of chi-square with 2 degrees: exp(-x / 2)"
@@ -70,17 +76,26 @@ def test_a_constant_light_curve_is_steady():
 
 
 def test_a_flare_is_called_variable_with_its_time_and_height():
-    words = Steadiness.of(np.array([1.0, 1.0, 5.0, 1.0]) * 1e-11, np.full(4, 2e-12)).in_words(times(4))
+    words = Steadiness.of(np.array([1.0, 1.0, 5.0, 1.0]) * 1e-11, np.full(4, 2e-12), UNKNOWN).in_words(times(4))
     assert words.startswith("VARIABLE: highest at 22:02, 5.00 × 10⁻¹¹ cm⁻² s⁻¹, 2.5 times the mean")
 
 
 def test_points_without_an_error_do_not_make_variability():
-    found = Steadiness.of(np.array([1.0, np.nan, 100.0]) * 1e-11, np.array([1e-12, 1e-12, np.nan]))
+    found = Steadiness.of(np.array([1.0, np.nan, 100.0]) * 1e-11, np.array([1e-12, 1e-12, np.nan]), UNKNOWN[:3])
     assert found.in_words(times(3)).startswith("One point only, 1.00 × 10⁻¹¹")
 
 
 def test_nothing_measured_is_said():
-    assert Steadiness.of(np.array([np.nan]), np.array([np.nan])).in_words(times(1)) == "No flux could be measured."
+    assert Steadiness.of(*[np.array([np.nan])] * 3).in_words(times(1)) == "No flux could be measured."
+
+
+def test_exposure_is_counts_over_flux(light_curve):
+    counts = light_curve.npred_excess
+    excess = np.nansum(counts.data[..., 0, 0], axis=counts.geom.axes.index_data("dataset"))
+    flux = light_curve.flux.quantity[:, 0, 0, 0].to_value("cm-2 s-1")
+    assert exposures(light_curve, 0) == pytest.approx(excess[:, 0] / flux, rel=1e-6)
+    # Half an hour of 1e5 m2 at all energies.
+    assert (exposures(light_curve, 0) * u.cm**2 * u.s).to_value("m2 s") == pytest.approx([1e5 * 1800] * 3, rel=0.05)
 
 
 def test_light_curve_section_of_a_steady_source(light_curve):
@@ -199,6 +214,27 @@ def test_cumulative_significance_by_li_and_ma():
     second = off * np.log((1 + alpha) * off / (on + off))
     assert hours == pytest.approx([0.5, 1.0])
     assert significance[-1] == pytest.approx(np.sqrt(2 * (first + second)), rel=1e-6)
+
+
+def test_a_dataset_without_off_counts_enters_the_significance_as_in_gammapys_stack(datasets):
+    members = [dataset.copy(name=dataset.name) for dataset in datasets]
+    members[1].counts_off.data[...] = 0
+    rows = [
+        {"livetime_s": 1800.0, **{name: one.info_dict()[name] for name in ("counts", "counts_off", "alpha")}}
+        for one in members
+    ]
+    for row in rows:
+        row["background"] = row["alpha"] * row["counts_off"] if row["counts_off"] else None
+    stacked = Datasets(members).stack_reduce("stacked").info_dict()
+    # One α for all, so that the order of sums is the only difference.
+    assert cumulative(rows)[1][-1] == pytest.approx(stacked["sqrt_ts"], rel=1e-6)
+
+
+def test_significance_without_any_off_count_by_li_and_ma():
+    # n_off = 0: S² = 2 n_on ln((1 + α) / α); Cash with a background of 0 would make it infinite.
+    none = {"counts": 4, "counts_off": 0, "background": None, "alpha": 0.1}
+    _, significance = cumulative([{**one.row, **one.metrics} for one in (member(1, **none), member(2, **none))])
+    assert significance == pytest.approx(np.sqrt(2 * np.array([4, 8]) * np.log(1.1 / 0.1)), rel=1e-6)
 
 
 def test_datasets_without_background_have_no_significance():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,7 +247,8 @@ def _merged(base: Any, update: Any) -> Any:
 
 def product(kind: str, path: Path, metrics: Mapping[str, Any] | None = None, **more: Any) -> Product:
     """A product as the store would open it."""
-    return Product(path.as_uri(), kind, path.stem, "0" * 16, "ok", lambda: path, dict(metrics or {}), **more)
+    digest = sha256(path.read_bytes()).hexdigest()[:16]
+    return Product(path.as_uri(), kind, path.stem, digest, "ok", lambda: path, dict(metrics or {}), **more)
 
 
 def index(kind: str, draft: IndexDraft) -> Product:

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from gammapy.datasets import Datasets
+from gammapy.modeling import Fit
+from gammapy.modeling.models import Models
 
 import gammaops
 from gammaops.config import parse_config
-from gammaops.errors import AlgorithmError
+from gammaops.errors import AlgorithmError, DataError
 from gammaops.physics.datasets_io import read_dataset
+from gammaops.physics.models_io import read_fitted_models
 from gammaops.products import ProductStore, RunFolder
 from gammaops.steps import load_science
 
@@ -109,3 +113,61 @@ def test_what_lies_elsewhere_or_is_no_dataset_of_counts_is_rejected(tmp_path: Pa
         "../a.fits is not in the folder of the datasets file",
         "a FluxPointsDataset is none of MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff",
     ]
+
+
+def test_datasets_without_safe_mask_and_gti_are_fitted_as_by_gammapy(
+    driver, given: Datasets, tmp_path: Path, models_file: Path
+):
+    for dataset in given:
+        dataset.mask_safe, dataset.gti = None, None
+    given.write(tmp_path / "data" / "given" / "datasets.yaml", overwrite=True)
+    found, made = record(tmp_path / "store")
+    assert found["verdict"]["ok"], found["verdict"]
+    direct = Datasets.read(tmp_path / "data" / "given" / "datasets.yaml")
+    direct.models = Models.read(models_file)
+    Fit().run(direct)
+    ours = read_fitted_models(made["fit"])["crab"].spectral_model
+    # Two fits of the same counts agree within the tolerance of Minuit.
+    assert ours.index.value == pytest.approx(direct.models["crab"].spectral_model.index.value, rel=1e-3)
+    index = ProductStore(tmp_path / "store").open(made["datasets"].as_uri())
+    assert [member.row["gti"] for member in index.members] == [[], []]
+    light_curve = load_science("light-curve")
+    config = driver.blocks("light-curve")
+    with pytest.raises(AlgorithmError, match=r"obs-1 has no good time intervals \(GTI\)"):
+        light_curve.split(light_curve.prepare(config), {"datasets": (index,)}, None)
+
+
+def ogip(given: Datasets, folder: Path) -> Path:
+    """The first dataset in OGIP format, and its datasets file."""
+    folder.mkdir()
+    given[0].write(folder / "pha_obs.fits", format="ogip")
+    path = folder / "datasets.yaml"
+    path.write_text("datasets:\n- {name: obs-1, type: SpectrumDatasetOnOff, filename: pha_obs.fits, format: ogip}\n")
+    return path
+
+
+def test_responses_of_a_spectrum_enter_the_key(given: Datasets, tmp_path: Path):
+    science, path = load_science("datasets-file"), ogip(given, tmp_path / "ogip")
+    (row,) = science.split(path, {}, None)
+    assert row["status"] == "selected"
+    names = ["pha_obs.fits", "pha_obs_arf.fits", "pha_obs_bkg.fits", "pha_obs_rmf.fits"]
+    assert sorted(source.name for source in science.sources(path, row)) == names
+
+
+@pytest.mark.parametrize("name", ["../arf.fits", "/data/arf.fits", "$HOME/arf.fits"])
+def test_responses_outside_the_folder_are_rejected(given: Datasets, tmp_path: Path, name: str):
+    path = ogip(given, tmp_path / "ogip")
+    fits.setval(path.parent / "pha_obs.fits", "ANCRFILE", value=name, ext=1)
+    (row,) = load_science("datasets-file").split(path, {}, None)
+    assert (row["status"], row["reason_class"]) == ("rejected", "not-usable")
+    assert row["reason"].startswith(f"pha_obs.fits names {name}, which is not in the folder of the datasets file")
+
+
+def test_namesake_in_the_working_directory_is_not_read(given: Datasets, tmp_path: Path, monkeypatch):
+    science, path = load_science("datasets-file"), ogip(given, tmp_path / "ogip")
+    (row,) = science.split(path, {}, None)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "pha_obs_arf.fits").write_bytes((path.parent / "pha_obs_arf.fits").read_bytes())
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"gammapy would read .*pha_obs_arf\.fits"):
+        science.run(path, {}, {"dataset": tmp_path / "out.fits"}, row)

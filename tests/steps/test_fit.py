@@ -13,6 +13,7 @@ from gammapy.estimators import FluxPointsEstimator
 from gammapy.modeling import Fit
 from gammapy.modeling.models import Models
 
+from gammaops.errors import AlgorithmError
 from gammaops.physics.datasets_io import read_datasets
 from gammaops.physics.fitting import as_fitted
 from gammaops.physics.flux_io import read_flux_points
@@ -181,3 +182,25 @@ def test_flux_points_of_a_joint_fit_carry_its_warning(driver, fitted, observatio
         warnings[how] = load_science("flux-points").report(points).warnings
     assert warnings["auto"] == ()
     assert [line.startswith("6 ON/OFF spectra were fitted jointly") for line in warnings["joint"]] == [True]
+
+
+def test_datasets_that_had_another_name_in_the_fit_are_stacked_as_there(driver, observations, faint_file, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = driver.short_observations(tmp_path / "other", 3, seed=2)
+    config = driver.blocks("fit", general={"models_file": str(faint_file)})
+    fit = driver.run_one("fit", config, tmp_path / "fit", {"datasets": (observations, other)})
+    assert fit.metrics["stacked"] == {"stacked": 9}
+    # Both have obs-1, obs-2 and obs-3; alone they need no number before the name.
+    assert as_fitted((other,), fit).names == ["stacked"]
+    (stacked,) = as_fitted((other,), fit)
+    expected = read_datasets((other,)).stack_reduce("stacked")
+    np.testing.assert_array_equal(stacked.counts.data, expected.counts.data)
+    assert [model.name for model in stacked.models] == ["source"]
+
+
+def test_two_datasets_of_one_name_in_the_fit_are_an_error(driver, fitted, observations, tmp_path):
+    other = driver.short_observations(tmp_path, 1, seed=2)
+    renamed = replace(other.members[0], row={**other.members[0].row, "name": "obs-1"})
+    known = replace(observations.members[0], row={**observations.members[0].row, "name": "first"})
+    with pytest.raises(AlgorithmError, match=r"several datasets are called obs-1 .* the same datasets as the fit"):
+        as_fitted((replace(observations, members=(known, renamed)),), fitted("auto"))

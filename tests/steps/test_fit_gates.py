@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from gammaops.errors import AlgorithmError
+from gammaops.steps import load_science
 
 INDEX, AMPLITUDE = 0, 1
 
@@ -102,3 +103,20 @@ def test_linked_parameters_are_one_and_come_out_in_the_same_bytes(refit, tmp_pat
     assert refit(linked).path.read_bytes() == first
     matrix = np.array(yaml.safe_load(first)["fit"]["covariance"]["matrix"])
     assert matrix[0, 3] == matrix[3, 3] == matrix[0, 0] > 0
+
+
+def test_backend_without_covariance_gives_no_errors_and_is_not_judged(refit):
+    def with_errors(components):
+        for parameter, error in zip(parameters(components), (0.3, 1.0e-13), strict=False):
+            parameter["error"] = error
+
+    product = refit(with_errors, backend="scipy")
+    assert product.metrics["gates"] == {"converged": True, "covariance": None, "bounds": True}
+    assert [told["error"] for told in product.metrics["parameters"].values()] == [None] * 3
+    document = yaml.safe_load(product.path.read_text())
+    assert not np.any(document["fit"]["covariance"]["matrix"])
+    assert not any(parameter.get("error") for parameter in parameters(document["components"]))
+    assert "covariance, so its gate was not judged" in " ".join(load_science("fit").report(product).notes)
+    # The optimum is Minuit's, to the tolerance of either.
+    told, other = (one.metrics["parameters"]["source.spectral.index"] for one in (product, refit(with_errors)))
+    assert told["value"] == pytest.approx(other["value"], abs=0.05 * other["error"])

@@ -19,11 +19,12 @@ from gammapy.stats import WStatCountsStatistic
 
 import gammaops
 from gammaops.config import parse_config
-from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.errors import AlgorithmError, ConfigError
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.flux_io import read_flux_points
 from gammaops.physics.models_io import read_fitted_models
 from gammaops.physics.null_test import Spread
+from gammaops.plan import make_plan
 from gammaops.products.base import Product
 from gammaops.steps import load_science
 
@@ -101,9 +102,10 @@ def test_energies_restrict_what_is_counted(driver, off_datasets, tmp_path):
     assert Table.read(product.path, format="ascii.ecsv")["counts"][0] == first.counts.data[1].sum()
 
 
-def test_too_few_observations_are_not_judged(driver, off_datasets, tmp_path):
+def test_too_few_observations_make_the_run_red(driver, off_datasets, tmp_path):
     config = driver.blocks("off-test", off_test={"min_observations": 17})
-    with pytest.raises(NoWorkFound, match="16 observations have a significance, min_observations is 17"):
+    words = r"16 of 16 datasets have a significance, and off_test\.min_observations is 17"
+    with pytest.raises(AlgorithmError, match=words):
         driver.run_one("off-test", config, tmp_path, {"datasets": (off_datasets(1.0),)})
 
 
@@ -189,13 +191,17 @@ def test_another_reference_energy_is_refused(driver, reference, fit_product, tmp
     assert check(driver, block, tmp_path, fit_product).metrics["failed"] == ["crab.reference"]
 
 
+CURVE = {"energy_min": "1 TeV", "energy_max": "9 TeV", "start": "2006-07-29 20:30", "bin_width": "1 h"}
+CURVE |= {"unit": "cm-2 s-1", "flux": [1e-10]}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("[1, 2]", "is no reference file"),
         ('{"fit": {"crab": {}}}', "it needs `source` and one of fit, light_curve"),
-        ('{"source": "x", "light_curve": {}}', "is about a light_curve, the input is a fit"),
-        ('{"source": "x", "fit": {"vela": {}}}', "no source 'vela'; there are: crab"),
+        (json.dumps({"source": "x", "light_curve": CURVE}), "is about a light_curve, the input is a fit"),
+        ('{"source": "x", "fit": {"vela": {"index": {"value": 1}}}}', "no source 'vela'; there are: crab"),
         ('{"source": "x", "fit": {"crab": {"alpha": {"value": 1}}}}', "crab has no parameter 'alpha'; it has index"),
     ],
 )
@@ -268,6 +274,19 @@ steps:
   - {{name: reduce, tag: data-reduction, products: datasets}}
   - {{name: null test, tag: off-test, products: off_test}}
 """
+
+
+@pytest.mark.parametrize("stack", ["stack: true", ""])
+def test_stacked_observations_are_refused_when_the_config_is_read(stack):
+    text = REFUSED.format(archive="archive").replace("stack: false", stack)
+    with pytest.raises(ConfigError, match=r"of the step 'reduce': it stacks its obs.*; expected datasets.stack: false"):
+        make_plan(parse_config(text, name="stacked", source="stacked.yaml"))
+
+
+def test_stack_of_the_step_that_makes_the_datasets_counts():
+    text = REFUSED.format(archive="archive").replace("stack: false", "stack: true")
+    text = text.replace("products: datasets}", "products: datasets, config: {datasets: {stack: false}}}")
+    make_plan(parse_config(text, name="apart", source="apart.yaml"))
 
 
 def test_a_source_where_none_should_be_makes_the_run_red_and_is_shown(archive, tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_summary_is_mean_width_and_coverage_of_the_good_toys():
     found = summary(table(index, errors, [9.0, 11.0, 12.0, 99.0], ["", "", "", "bounds"]))
     assert (found["toys"], found["failed"]) == (4, 1)
     # Two of the three good ones fit worse than 10.
-    assert found["p_value"] == pytest.approx(3 / 4)
+    assert found["worse_percent"] == pytest.approx(200 / 3)
     one = found["parameters"]["a"]
     # Offsets 0.05, -0.05, 0.3 over a mean error of 0.4 / 3; pulls 0.5, -0.5, 1.5.
     assert one["bias"] == pytest.approx(0.1 / (0.4 / 3))
@@ -111,12 +111,42 @@ def test_report_names_what_is_biased_and_what_to_do():
     assert section.warnings == ()
     assert section.notes[0] == "Fit bias and coverage as they should be (200 toys)."
     good["a"] += 0.08
-    good.meta["stat"] = 16.0
+    good.meta["stat"] = 22.0
     bias, coverage, poor = toy_section(good).warnings
     assert bias.startswith("a comes out too high, by 0.")
     assert "set it to auto" in bias
     assert coverage.startswith("The 68 % interval of a holds the truth in ")
-    assert poor.startswith("Only 0.5 % of the toys fit as badly as the data do.")
+    assert poor.startswith("The fit describes the data worse than it does toys (p = ")
+
+
+def test_goodness_of_fit_alarms_as_seldom_as_it_should_and_whatever_few_toys_failed():
+    # 57 bins and 2 parameters: chi-square with 55 degrees. 1 % of 1000 is 10 ± 3.2.
+    rng = np.random.default_rng(3)
+
+    def chance(found, number=100):
+        toys = table(
+            np.full(number, 2.0), np.full(number, 0.1), rng.chisquare(55, number), ["bounds"] + [""] * (number - 1)
+        )
+        toys.meta["stat"] = found
+        return summary(toys)["p_value"]
+
+    alarms = sum(chance(found) < 0.01 for found in rng.chisquare(55, 1000))
+    assert 2 <= alarms <= 20
+    # Five standard deviations off: with 30 toys as with 100.
+    assert max(chance(55 + 5 * np.sqrt(110), number) for number in (30, 100)) < 1e-3
+
+
+def test_wrong_model_is_found_by_few_toys(driver, observations, faint_file, tmp_path):
+    document = yaml.safe_load(faint_file.read_text())
+    # Truth: 2.6. Too hard by one.
+    document["components"][0]["spectral"]["parameters"][0] |= {"value": 1.6, "frozen": True}
+    path = tmp_path / "hard.yaml"
+    path.write_text(yaml.safe_dump(document))
+    config = driver.blocks("fit", general={"models_file": str(path)})
+    wrong = driver.run_one("fit", config, tmp_path / "fit", {"datasets": (observations,)})
+    product, _, metrics = make(driver, observations, wrong, tmp_path, number=20, per_task=20)
+    assert metrics["p_value"] < 0.01
+    assert any("worse than it does toys" in line for line in load_science("toys").report(product).warnings)
 
 
 def test_toys_of_ring_backgrounds_are_refused(driver, archive, models_file, tmp_path):

@@ -104,7 +104,8 @@ def _step(plan: Plan, fit: PlannedStep) -> dict[str, Any]:
 
 
 def _table(name: str, metrics: Mapping[str, Any]) -> Table:
-    about = f"{metrics['toys']} toys, {metrics['failed']} failed, goodness of fit p = {metrics['p_value']:.2f}"
+    chance = "–" if metrics["p_value"] is None else f"{metrics['p_value']:.2g}"
+    about = f"{metrics['toys']} toys, {metrics['failed']} failed, goodness of fit p = {chance}"
     table = Table("parameter", "bias [error]", "width of pulls", "coverage of 68 % [%]", title=f"{name}: {about}")
     for parameter, one in metrics["parameters"].items():
         bias = f"{one['bias']:+.2f} ± {one['bias_err']:.2f}"

@@ -74,6 +74,7 @@ def convert(text: str, source: str, *, models_file: str = "") -> Converted:
     _observations(data, notes)
     cover_energies(data, notes)
     steps = _steps(data, notes)
+    _joint_fit(data, steps, notes)
     problems: Sequence[Problem] = ()
     for _ in range(ROUNDS):
         document = {"description": f"Converted from {source}", **data, "steps": steps}
@@ -157,6 +158,20 @@ def _steps(data: dict[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     if not data["general"]:
         del data["general"]
     return [step for step in steps if step["tag"] not in NEED_MODELS]
+
+
+def _joint_fit(data: dict[str, Any], steps: Sequence[dict[str, Any]], notes: list[str]) -> None:
+    """Gammapy fits datasets that are not stacked one by one, where we stack those with few OFF counts."""
+    tags = {step["tag"] for step in steps}
+    datasets = data.get("datasets", {})
+    apart = "datasets-file" in tags or datasets.get("stack", True) is False
+    if "fit" not in tags or "stack" in tags or not apart or datasets.get("type", "1d") != "1d":
+        return
+    data.setdefault("fit", {}).setdefault("datasets", "joint")
+    notes.append(
+        "fit.datasets is joint, as gammapy fits datasets that are not stacked; auto stacks those with few OFF counts"
+        " before the fit, of which a joint fit is biased"
+    )
 
 
 def _with_given_datasets(data: dict[str, Any], steps: list[dict[str, Any]], notes: list[str]) -> list[dict[str, Any]]:

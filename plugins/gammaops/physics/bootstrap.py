@@ -94,10 +94,12 @@ class Bootstrap:
         Raises
         ------
         AlgorithmError
-            If their counts cannot be drawn.
+            If their counts cannot be drawn, or the fit has no errors.
         """
         document = read_fit(fit.path)  # type: ignore[arg-type]
         settings = document["settings"]
+        if any(parameter["error"] is None for parameter in document["parameters"]):
+            raise AlgorithmError(f"toys judge errors, and fit.backend: {settings['backend']} makes none; use minuit")
         datasets = read_datasets(products)
         groups = _split_maps(datasets, document["groups"])
         drawn = stack_groups(datasets, groups["maps"])

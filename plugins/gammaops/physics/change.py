@@ -16,6 +16,8 @@ __all__ = ["change_table", "pull"]
 
 def pull(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """(one - other) / √(error² + other error²), of values with errors in the same unit; NaN without errors."""
+    if one["error"] is None or other["error"] is None:
+        return math.nan
     error = math.hypot(one["error"], other["error"])
     return (one["value"] - other["value"]) / error if error > 0 else math.nan
 

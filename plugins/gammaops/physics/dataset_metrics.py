@@ -1,40 +1,43 @@
-"""Headline numbers of one observation's dataset, for its sidecar and the report."""
+"""Headline numbers of one observation's dataset, for its sidecar and the report, and of a sum, for an index."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.time import Time
 from gammapy.datasets import MapDatasetOnOff
+from gammapy.stats import WStatCountsStatistic
+
+from gammaops.physics.time_intervals import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gammapy.data import Observation
+    from gammapy.data import GTI, Observation
     from gammapy.datasets import MapDataset
+    from gammapy.stats import CountsStatistic
 
-__all__ = ["dataset_metrics", "mean_pointing"]
+__all__ = ["dataset_metrics", "good_times", "row_of_sum"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
     """Headline numbers of an observation's dataset, counts inside the safe mask; nothing is undefined, only None."""
-    gti = observation.gti
     return {
         "name": dataset.name,
         "obs_id": int(observation.obs_id),
         "instrument": str(dataset.meta_table["TELESCOP"][0]) if dataset.meta_table is not None else "",
         "longitude_deg": _finite(observation.events.table.meta.get("GEOLON", np.nan)),
         "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
-        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in zip(gti.time_start, gti.time_stop, strict=True)],
+        "gti": good_times(observation.gti),
         **_counts(dataset),
         **_safe_energies(dataset),
     }
 
 
-def _iso_tt(time: Time) -> str:
-    """ISO with nanoseconds, so that an interval read back still holds its dataset."""
-    return str(Time(time.tt, precision=9).isot)
+def good_times(gti: GTI | None) -> list[list[str]]:
+    """Starts and stops (TT) as an index names them; empty if there are none."""
+    pairs = [] if gti is None else zip(gti.time_start, gti.time_stop, strict=True)
+    return [[nanoseconds(start.tt), nanoseconds(stop.tt)] for start, stop in pairs]
 
 
 def _counts(dataset: MapDataset) -> dict[str, Any]:
@@ -44,13 +47,22 @@ def _counts(dataset: MapDataset) -> dict[str, Any]:
         found["counts_off"] = int(dataset.counts_off.data[mask].sum())
     if not mask.any() or dataset.background is None:
         return found | {"background": None, "excess": None, "sqrt_ts": None}
-    statistic = dataset._counts_statistic[mask].sum()
+    statistic = _summed(dataset, mask)
     found["background"] = _finite(statistic.n_bkg)
     found["excess"] = _finite(statistic.n_sig)
     found["sqrt_ts"] = _finite(statistic.sqrt_ts)
     if isinstance(dataset, MapDatasetOnOff):
         found["alpha"] = _finite(statistic.alpha)
     return found
+
+
+def _summed(dataset: MapDataset, mask: np.ndarray) -> CountsStatistic:
+    """Counts of all bins together; without an OFF count α is that of the acceptances, where gammapy has none."""
+    statistic = dataset._counts_statistic[mask].sum()
+    if isinstance(dataset, MapDatasetOnOff) and statistic.n_off == 0:
+        alpha = dataset.acceptance.data[mask].sum() / dataset.acceptance_off.data[mask].sum()
+        return WStatCountsStatistic(statistic.n_on, 0, alpha)
+    return statistic
 
 
 def _safe_energies(dataset: MapDataset) -> dict[str, float | None]:
@@ -67,7 +79,20 @@ def _finite(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def mean_pointing(members: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def row_of_sum(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The row of an index for what these become together, given as rows or as metrics of one observation each."""
+    listed = [member["obs_ids"] if "obs_ids" in member else [member["obs_id"]] for member in members]
+    return {
+        "name": name,
+        "obs_ids": sorted({obs_id for obs_ids in listed for obs_id in obs_ids}),
+        "livetime_s": sum(member["livetime_s"] for member in members),
+        "gti": [interval for member in members for interval in member["gti"]],
+        "instrument": "+".join(sorted({str(member["instrument"]) for member in members})),
+        **_mean_pointing(members),
+    }
+
+
+def _mean_pointing(members: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Mean zenith angle by livetime, and the longitude of the site where all have the same; None where not known."""
     zeniths = [member.get("zenith_deg") for member in members]
     longitudes = {member.get("longitude_deg") for member in members}

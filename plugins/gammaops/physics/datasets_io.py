@@ -33,6 +33,7 @@ __all__ = [
     "named_members",
     "read_dataset",
     "read_datasets",
+    "read_members",
     "write_dataset",
 ]
 
@@ -124,7 +125,18 @@ def read_datasets(products: Sequence[Product]) -> Datasets:
     NoWorkFound
         If there is none.
     """
-    datasets = Datasets([dataset for dataset, _ in iter_datasets(products)])
+    return read_members(named_members(products))
+
+
+def read_members(members: Sequence[tuple[str, Product]]) -> Datasets:
+    """These datasets, each by its name.
+
+    Raises
+    ------
+    NoWorkFound
+        If there is none.
+    """
+    datasets = Datasets([read_dataset(member.path, name) for name, member in members])  # type: ignore[arg-type]
     if len(datasets) == 0:
         raise NoWorkFound("no observation left a dataset")
     return datasets

@@ -76,16 +76,28 @@ def _headline(rows: Sequence[Mapping[str, Any]], maps: bool) -> str:
 
 
 def cumulative(rows: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """Livetime in hours and significance in σ after each dataset that has a background estimate."""
-    known = [row for row in rows if row.get("background") is not None]
+    """Livetime in hours and significance in σ after each dataset that has a background estimate.
+
+    That of ON/OFF counts is after Li & Ma; without an OFF count the background is estimated too: it is 0.
+    """
+    known = [row for row in rows if row.get("background") is not None or row.get("counts_off") == 0]
     if not known:
         return np.array([]), np.array([])
-    names = ("livetime_s", "counts", "background")
-    livetime, on, background = (np.cumsum([float(row[name]) for row in known]) for name in names)
-    if all(row.get("counts_off") for row in known):
-        off = np.cumsum([float(row["counts_off"]) for row in known])
-        return livetime / HOUR_S, WStatCountsStatistic(on, off, background / off).sqrt_ts
-    return livetime / HOUR_S, CashCountsStatistic(on, background).sqrt_ts
+    livetime, on, background = (
+        np.cumsum([float(row.get(name) or 0) for row in known]) for name in ("livetime_s", "counts", "background")
+    )
+    if any(row.get("counts_off") is None for row in known):
+        return livetime / HOUR_S, CashCountsStatistic(on, background).sqrt_ts
+    off = np.cumsum([float(row["counts_off"]) for row in known])
+    alpha = np.divide(background, off, out=_alpha_of_acceptances(known), where=off > 0)
+    return livetime / HOUR_S, WStatCountsStatistic(on, off, alpha).sqrt_ts
+
+
+def _alpha_of_acceptances(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """α after each dataset where there is no OFF count yet: that of the summed acceptances, the ON ones being equal."""
+    inverse = np.array([1 / row["alpha"] if row.get("alpha") else np.nan for row in rows])
+    known = np.cumsum(np.isfinite(inverse))
+    return np.divide(known, np.nancumsum(inverse), out=np.full(len(rows), np.nan), where=known > 0)
 
 
 def _figures(rows: Sequence[Mapping[str, Any]], maps: bool) -> Iterator[Figure]:
@@ -99,7 +111,9 @@ def _figures(rows: Sequence[Mapping[str, Any]], maps: bool) -> Iterator[Figure]:
     if np.isfinite(rate).any():
         caption = f"Rate of {kind}; dashed: the mean. Far off it: weather, a wrong target, or a flare."
         label = f"{kind.capitalize()} per minute"
-        yield Figure(caption, encode(partial(draw_rates, names=names, rate=rate, error=error, label=label)))
+        minutes = np.array([row["livetime_s"] for row in rows]) / MINUTE_S
+        draw = partial(draw_rates, names=names, rate=rate, error=error, minutes=minutes, label=label)
+        yield Figure(caption, encode(draw))
     ranges = [(name, *_safe(row)) for name, row in zip(names, rows, strict=True) if None not in _safe(row)]
     if ranges:
         shown, low, high = zip(*ranges, strict=True)

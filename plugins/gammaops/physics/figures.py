@@ -17,6 +17,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gammaops.physics.exposures import exposures, mean_flux
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -38,7 +40,6 @@ __all__ = [
     "draw_residuals",
     "draw_spectrum",
     "encode",
-    "weighted_mean",
 ]
 
 BLUE, ORANGE, GREY, RED = "#1f5fa8", "#c8611a", "#7a828c", "#a3161d"
@@ -179,7 +180,7 @@ def draw_light_curve(axes: Axes, light_curve: FluxPoints, blocks: Sequence[Seque
                 ends = mdates.date2num([datetime.fromisoformat(step[name]) for name in ("start", "stop")])
                 axes.plot(ends, [step["flux_per_cm2_s"] / 10.0**power] * 2, color=ORANGE, linewidth=2, zorder=3)
         elif known.sum() > 1:
-            mean = weighted_mean(value[known], spread[known])
+            mean = mean_flux(value[known], exposures(light_curve, index)[known])
             axes.axhline(mean, color=colour, linestyle="--", linewidth=1)
     axes.axhline(0, color=GREY, linewidth=0.8)
     locator = mdates.AutoDateLocator(minticks=3, maxticks=8)
@@ -193,11 +194,6 @@ def _power_of_ten(values: np.ndarray) -> int:
     """The power of ten that makes the largest of these values a number between 1 and 10."""
     highest = np.nanmax(np.abs(values), initial=0.0)
     return int(np.floor(np.log10(highest))) if highest > 0 else 0
-
-
-def weighted_mean(values: np.ndarray, errors: np.ndarray) -> float:
-    """Mean with weights of 1 / error²."""
-    return float(np.average(values, weights=errors**-2))
 
 
 def draw_counts_spectrum(
@@ -240,14 +236,20 @@ def draw_cumulative_significance(axes: Axes, livetime_h: ArrayLike, sqrt_ts: Arr
     axes.legend()
 
 
-def draw_rates(axes: Axes, names: Sequence[str], rate: ArrayLike, error: ArrayLike, label: str) -> None:
-    """Rate of each observation with its error, and the mean as a dashed line; `label` says what is counted."""
+def draw_rates(
+    axes: Axes, names: Sequence[str], rate: ArrayLike, error: ArrayLike, minutes: ArrayLike, label: str
+) -> None:
+    """Rate of each observation with its error, and all counts over all minutes as a dashed line.
+
+    `label` says what is counted.
+    """
     place = np.arange(len(names))
     rates, errors = np.asarray(rate, dtype=float), np.asarray(error, dtype=float)
     axes.errorbar(place, rates, yerr=errors, fmt="o", color=BLUE)
     known = np.isfinite(rates) & (errors > 0)
     if known.any():
-        axes.axhline(weighted_mean(rates[known], errors[known]), color=BLUE, linestyle="--", linewidth=1)
+        mean = mean_flux(rates[known], np.asarray(minutes, dtype=float)[known])
+        axes.axhline(mean, color=BLUE, linestyle="--", linewidth=1)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(xlabel="Observation", ylabel=label)
     _named_places(axes, names)

@@ -10,10 +10,12 @@ from gammaops.physics.field_units import in_field_units
 from gammaops.physics.notation import measured, plain, unit_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gammapy.datasets import Datasets
     from gammapy.modeling import FitResult, Parameter
 
-__all__ = ["GATES", "failed_gates"]
+__all__ = ["failed_gates", "gates"]
 
 GATES = ("converged", "covariance", "bounds")
 
@@ -43,6 +45,12 @@ def failed_gates(datasets: Datasets, result: FitResult) -> dict[str, str]:
         "bounds": "; ".join(filter(None, (_at_bound(names[parameter], parameter) for parameter in free))),
     }
     return {gate: words for gate, words in found.items() if words}
+
+
+def gates(result: FitResult, failed: Mapping[str, str]) -> dict[str, bool | None]:
+    """Whether the result passed each gate; None for that of a covariance which the backend does not make."""
+    passed: dict[str, bool | None] = {gate: gate not in failed for gate in GATES}
+    return passed | ({"covariance": None} if result.covariance_result is None else {})
 
 
 def _covariance(datasets: Datasets, result: FitResult, names: dict[Parameter, str]) -> str:

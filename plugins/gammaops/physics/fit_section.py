@@ -44,7 +44,7 @@ def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:
     warning = low_off_warning(fit)
     return Section(
         title="Fit",
-        notes=tuple(filter(None, (_fit_headline(models), about, _datasets_in_words(fit)))),
+        notes=tuple(filter(None, (_fit_headline(models), about, _without_errors(fit), _datasets_in_words(fit)))),
         warnings=(warning,) if warning else (),
         figures=tuple(_fit_figures(fit.get("counts"))),
         tables=(Table(("Parameter", "Value ± 1 σ", "Unit", ""), rows),),
@@ -68,6 +68,16 @@ def low_off_warning(fit: Mapping[str, Any]) -> str:
         " Such a fit is biased: a spectrum typically comes out too soft, by 0.1 or 0.2 in the index for 15 to 20 short"
         " observations with 24 bins per decade, and too faint. What to do: set fit.datasets: auto, which stacks the"
         " observations before the fit, or take wider energy bins. gammaops toys measures the bias of this analysis."
+    )
+
+
+def _without_errors(fit: Mapping[str, Any]) -> str:
+    """That the backend estimated no errors; empty if it did."""
+    if any(parameter["error"] is not None for parameter in fit.get("parameters") or [{"error": 0.0}]):
+        return ""
+    return (
+        f"Without errors: the backend {fit.get('backend')} makes no covariance, so its gate was not judged."
+        " fit.backend: minuit gives errors."
     )
 
 

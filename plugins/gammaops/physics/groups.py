@@ -61,6 +61,8 @@ class Grouping:
 def _night(row: Mapping[str, Any]) -> str:
     """The night at the site that the observation's own file names: the same whoever processes it."""
     longitude = _known(row, "longitude_deg", "its events have no GEOLON")
+    if not row["gti"]:
+        raise AlgorithmError(f"{row['name']} has no good time intervals (GTI), so no night; leave it out of stack.by")
     begin = Time(min(start for start, _ in row["gti"]), scale="tt").utc
     return night_of(begin.mjd, longitude)[0]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
+from gammaops.physics.exposures import exposures
 from gammaops.physics.figures import confidence, draw_light_curve, encode
 from gammaops.physics.notation import measured, plain, unit_text
 from gammaops.physics.steadiness import Steadiness
@@ -49,7 +50,8 @@ def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> 
         )
         band = f"{plain(energy.edges_min[index].to_value('TeV'))} to {plain(energy.edges_max[index].to_value('TeV'))}"
         prefix = f"{band} TeV: " if energy.nbin > 1 else ""
-        told = [Steadiness.of(flux, error).in_words([_minute(one) for one in time.time_mid]), *_variability(numbers)]
+        steady = Steadiness.of(flux, error, exposures(light_curve, index))
+        told = [steady.in_words([_minute(one) for one in time.time_mid]), *_variability(numbers)]
         notes.append(prefix + " ".join(told))
         for place, (start, stop) in enumerate(zip(time.time_min, time.time_max, strict=True)):
             cells = measured(flux[place], error[place]), plain(limit[place], 2), plain(sigma[place], 2)

@@ -121,6 +121,7 @@ def fit_document(
     models : `gammapy.modeling.models.Models`
         As fitted.
     result : `gammapy.modeling.FitResult`
+        Without a covariance, the errors of the parameters are None.
     groups : mapping
         Which datasets were stacked for the fit. The document's models name their members, not the stacks, so that they
         can be set on the datasets from before.
@@ -130,8 +131,9 @@ def fit_document(
     names = {str(path): name for name, path in (files or {}).items()}
     components = _without_paths(_plain(models.to_dict(full_output=True)["components"]), names)
     labels = models.parameters_unique_names
+    told = {"error": None} if result.covariance_result is None else {}
     parameters = [
-        _plain({**parameter.to_dict(), "name": label})
+        _plain({**parameter.to_dict(), "name": label, **told})
         for label, parameter in zip(labels, models.parameters, strict=True)
     ]
     _name_links([components, parameters], {})

@@ -19,16 +19,20 @@ __all__ = ["moon_altitudes", "moon_separations"]
 
 
 def moon_altitudes(archive: Archive) -> u.Quantity:
-    """Highest altitude of the moon at start, middle and end of each observation; NaN if the index names no place."""
+    """Highest altitude of the moon at start, middle and end of each observation.
+
+    NaN if the index names no place, or does not say when the observation ended.
+    """
     place = _place(archive)
     if place is None:
         return np.full(len(archive.obs_ids), np.nan) * u.deg
-    return np.max(_altitudes(archive, place), axis=0)
+    return _where_known(archive, np.max(_altitudes(archive, place), axis=0))
 
 
 def moon_separations(archive: Archive) -> u.Quantity:
     """Smallest distance of the moon from the pointing while it is up; 180 deg if it is not up at all.
 
+    NaN where the index does not say when the observation ended.
     Where the index names no place, the moon counts as up, and is seen from the centre of the Earth: wrong by 1 deg at
     most.
     """
@@ -38,7 +42,19 @@ def moon_separations(archive: Archive) -> u.Quantity:
     separations = u.Quantity([_distance(pointings, moment, place) for moment in moments])
     if place is not None:
         separations = np.where(_altitudes(archive, place) > 0 * u.deg, separations, 180 * u.deg)
-    return np.min(separations, axis=0)
+    return _where_known(archive, np.min(separations, axis=0))
+
+
+def _where_known(archive: Archive, angles: u.Quantity) -> u.Quantity:
+    """The angles, NaN for observations of unknown length: where the moon went during them is not known either."""
+    return np.where(np.isfinite(_lengths(archive)), angles, np.nan * u.deg)
+
+
+def _lengths(archive: Archive) -> u.Quantity:
+    """Time from start to end: ``TSTOP`` - ``TSTART``, or where it is not known the time on source; NaN without both."""
+    unit = str(archive.observations.meta.get("TIMEUNIT", "s"))
+    span = archive.quantity("TSTOP", unit) - archive.quantity("TSTART", unit)
+    return np.where(span > 0 * u.s, span, archive.quantity("ONTIME", "s")).to("s")
 
 
 def _distance(pointings: SkyCoord, moment: Time, place: EarthLocation | None) -> u.Quantity:
@@ -57,8 +73,8 @@ def _altitudes(archive: Archive, place: EarthLocation) -> u.Quantity:
 
 
 def _moments(archive: Archive) -> list[Time]:
-    ontime = np.nan_to_num(archive.quantity("ONTIME", "s"), nan=0)
-    return [archive.tstart + share * ontime for share in (0, 0.5, 1)]
+    lengths = np.nan_to_num(_lengths(archive), nan=0)
+    return [archive.tstart + share * lengths for share in (0, 0.5, 1)]
 
 
 def _place(archive: Archive) -> EarthLocation | None:

@@ -24,14 +24,14 @@ def plain(value: float, digits: int = 3) -> str:
     return f"{value / 10.0**exponent:.{digits - 1}f} × 10{_power(exponent)}"
 
 
-def measured(value: float, error: float) -> str:
+def measured(value: float, error: float | None) -> str:
     """A value with its error to two significant digits: ``2.654 ± 0.077``, ``(1.60 ± 0.09) × 10⁻¹¹``.
 
     Without a known error the value stands alone.
     """
     if not math.isfinite(value):
         return "–"
-    if not (math.isfinite(error) and error > 0):
+    if error is None or not (math.isfinite(error) and error > 0):
         return plain(value, 4)
     exponent = math.floor(math.log10(max(abs(value), error)))
     if _LOWEST < exponent < _HIGHEST:

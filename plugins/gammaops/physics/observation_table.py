@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from astropy.time import Time
 
 from gammaops.errors import ConfigError, Problem
 from gammaops.nights import night_of
-from gammaops.physics.archive import Archive, as_text, is_plain, lies_within
+from gammaops.physics.archive import Archive, as_text
 from gammaops.physics.geometry import sky_coord
+from gammaops.physics.listed_files import ListedFiles
 from gammaops.physics.overrides import decisions_about
 from gammaops.physics.quality import quality_cuts
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from gammaops.steps.base import Scope
 
 __all__ = ["observation_table"]
+
+log = logging.getLogger(__name__)
 
 ALWAYS_NEEDED = frozenset({"events", "gti"})
 COLUMNS = {
@@ -39,7 +42,7 @@ COLUMNS = {
     "hdus": str,
     "override": str,
 }
-BY_HAND, ACCEPTED = "by-hand", "accepted-by-hand"
+BY_HAND, ACCEPTED, NOT_JUDGED = "by-hand", "accepted-by-hand", "not-judged"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
         times[obs_id] = times.get(obs_id, 0) + 1
     nights = dict(zip(first_of.values(), _nights(archive, list(first_of.values()), scope), strict=True))
     required = ALWAYS_NEEDED | needed | set(selection["required_irf"] or ())
-    files = _Files(archive.folder)
+    files = ListedFiles(archive.folder)
     quality = _Quality(archive, selection["quality"])
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
     for obs_id, index in first_of.items():
@@ -102,6 +105,9 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
             or quality.acceptance(obs_id, index)
         )
         rows[obs_id] = _row(archive, index, nights[index], hdus, state)
+    unsure = [str(obs_id) for obs_id in sorted(rows) if rows[obs_id]["reason_class"] == NOT_JUDGED]
+    if unsure:
+        log.warning("not judged by every quality cut, for want of observations before: %s", ", ".join(unsure))
     columns = {name: [rows[obs_id][name] for obs_id in sorted(rows)] for name in COLUMNS}
     return Table(columns, dtype=list(COLUMNS.values()))
 
@@ -222,7 +228,7 @@ def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[s
     return None
 
 
-def _outside(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
+def _outside(hdus: Sequence[Mapping[str, Any]], files: ListedFiles) -> _State | None:
     outside = sorted({hdu["file"] for hdu in hdus if files.state(hdu["file"]) == "outside"})
     if outside:
         reason = f"the HDU index names {', '.join(outside)}, which is not in the archive's folder; it is never opened"
@@ -230,7 +236,7 @@ def _outside(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
     return None
 
 
-def _absent(hdus: Sequence[Mapping[str, Any]], files: _Files) -> _State | None:
+def _absent(hdus: Sequence[Mapping[str, Any]], files: ListedFiles) -> _State | None:
     absent = sorted({hdu["file"] for hdu in hdus if files.state(hdu["file"]) == "absent"})
     if absent:
         return _State("missing", "absent", f"{', '.join(absent)} is in the index but not in the archive")
@@ -253,44 +259,15 @@ class _Quality:
         return _State("rejected", name, reason) if name and not decision else None
 
     def acceptance(self, obs_id: int, index: int) -> _State:
-        """That the observation is used, and who wants so although it fails a cut."""
+        """That the observation is used, and who wants so although it fails a cut, or which cuts could not judge it."""
         decision = self._overrides.get(obs_id)
         name, reason = self._failure(index) if decision else ("", "")
         if not decision or not name:
-            return _State()
+            doubts = [doubt for cut in self._cuts if (doubt := cut.doubt(index))]
+            return _State("selected", NOT_JUDGED, "; ".join(doubts)) if doubts else _State()
         return _State("selected", ACCEPTED, f"{reason}; {decision}", as_text(vars(decision)))
 
     def _failure(self, index: int) -> tuple[str, str]:
         """The first cut that the observation fails, and why."""
         found = ((cut.name, cut.failure(index)) for cut in self._cuts)
         return next(((name, reason) for name, reason in found if reason), ("", ""))
-
-
-class _Files:
-    """The files of the archive; each folder is listed once, and only links are followed one by one."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._folders: dict[str, Mapping[str, bool] | None] = {}
-
-    def state(self, name: str) -> str:
-        """Whether the file is ``present``, ``absent``, or ``outside`` the archive."""
-        if not is_plain(name):
-            return "outside"
-        folder, _, file = name.rpartition("/")
-        if folder not in self._folders:
-            self._folders[folder] = self._links(folder)
-        links = self._folders[folder]
-        if links is None or (links.get(file) and not lies_within(self._root, name)):
-            return "outside"
-        return "present" if file in links else "absent"
-
-    def _links(self, folder: str) -> Mapping[str, bool] | None:
-        """For each file of the folder whether it is a link; None for a folder outside the archive."""
-        if not lies_within(self._root, folder):
-            return None
-        path = self._root / folder
-        if not path.is_dir():
-            return {}
-        with os.scandir(path) as entries:
-            return {entry.name: entry.is_symlink() for entry in entries if not entry.is_dir()}

@@ -1,4 +1,7 @@
-"""Whether a value is like that of the observations next in time, by median and median absolute deviation."""
+"""Whether a value is like that of the observations just before, by median and median absolute deviation.
+
+Later observations do not count: what is selected would depend on when it was asked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Deviation", "Neighbours"]
+__all__ = ["FEWEST", "Deviation", "Neighbours"]
 
 # Standard deviation of a normal distribution over its median absolute deviation.
 SCALE = 1.4826
@@ -27,10 +30,15 @@ class Deviation:
     deviation: float
     count: int
 
+    @property
+    def judged(self) -> bool:
+        """Whether there are enough others to tell."""
+        return self.count >= FEWEST
+
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Values of observations, to be compared with those of the `number` others of the same group next in time.
+    """Values of observations, to be compared with those of the last `number` of the same group that began before.
 
     Parameters
     ----------
@@ -64,9 +72,7 @@ class Neighbours:
         if not np.isfinite(value):
             return None
         alike = self._known[self.groups[self._known] == self.groups[index]]
-        others = alike[alike != index]
-        nearest = np.argsort(np.abs(self.times[others] - self.times[index]), kind="stable")[: self.number]
-        around = self.values[others[nearest]]
+        around = self.values[alike[self.times[alike] < self.times[index]][-self.number :]]
         if len(around) < FEWEST:
             return Deviation(value, value, 0.0, len(around))
         median = float(np.median(around))

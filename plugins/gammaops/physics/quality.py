@@ -5,14 +5,14 @@ They look at the index of the archive alone, so that what happens to an observat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import astropy.units as u
 import numpy as np
 
 from gammaops.physics.moon import moon_altitudes, moon_separations
-from gammaops.physics.outliers import Neighbours
+from gammaops.physics.outliers import FEWEST, Neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,21 +32,36 @@ class Cut(Protocol):
     def failure(self, index: int) -> str:
         """Why the observation in this row of the index fails; empty if it does not."""
 
+    def doubt(self, index: int) -> str:
+        """Why the cut cannot judge the observation, which passes then; empty if it can."""
+
+
+class _Certain:
+    """A cut that needs the observation alone, so that it can always judge it."""
+
+    def doubt(self, index: int) -> str:  # noqa: ARG002 - as that of the others
+        return ""
+
 
 @dataclass(frozen=True)
-class _Bounds:
-    """What was measured must lie within bounds; `values` in the unit of the bounds, NaN where it is not known."""
+class _Bounds(_Certain):
+    """What was measured must lie within bounds; `values` in the unit of the bounds, NaN where it is not known.
+
+    `needed` names the columns that it is from, should its own name not tell.
+    """
 
     name: str
     what: str
     values: u.Quantity
     low: u.Quantity | None = None
     high: u.Quantity | None = None
+    needed: str = ""
 
     def failure(self, index: int) -> str:
         value = self.values[index]
         if not np.isfinite(value):
-            return f"{self.what} is not in the index, so the cut {self.name} cannot be applied"
+            needed = f" ({self.needed} needed)" if self.needed else ""
+            return f"{self.what} is not in the index{needed}, so the cut {self.name} cannot be applied"
         if self.low is not None and value < self.low:
             return f"{self.what} is {value.to(self.low.unit):.4g}, less than {self.low:.4g}"
         if self.high is not None and value > self.high:
@@ -55,7 +70,7 @@ class _Bounds:
 
 
 @dataclass(frozen=True)
-class _Equal:
+class _Equal(_Certain):
     """What the index says must be one value."""
 
     name: str
@@ -73,7 +88,7 @@ class _Equal:
 
 @dataclass(frozen=True)
 class _Like:
-    """What was measured must be like that of the observations next in time."""
+    """What was measured must be like that of the observations before."""
 
     name: str
     what: str
@@ -90,8 +105,14 @@ class _Like:
         side = "above" if found.deviation > 0 else "below"
         return (
             f"{self.what} is {found.value:.4g}{self.unit}, {abs(found.deviation):.1f} robust standard deviations "
-            f"{side} {found.median:.4g}{self.unit}, the median of the {found.count} observations next in time"
+            f"{side} {found.median:.4g}{self.unit}, the median of the {found.count} observations before"
         )
+
+    def doubt(self, index: int) -> str:
+        found = self.neighbours.of(index)
+        if found is None or found.judged:
+            return ""
+        return f"{self.name} did not judge it: {found.count} observations like it before, {FEWEST} are needed"
 
 
 def quality_cuts(archive: Archive, block: Mapping[str, Any]) -> list[Cut]:
@@ -130,10 +151,12 @@ def _fraction(archive: Archive, limits: Mapping[str, Any]) -> Iterator[_Bounds]:
 def _moon(archive: Archive, limits: Mapping[str, Any]) -> Iterator[_Bounds]:
     if limits.get("max_altitude") is not None:
         values = moon_altitudes(archive)
-        yield _bounds("moon", "altitude of the moon", values, {"max": limits["max_altitude"]})
+        bounds = _bounds("moon", "altitude of the moon", values, {"max": limits["max_altitude"]})
+        yield replace(bounds, needed="GEOLON, GEOLAT, and TSTOP or ONTIME")
     if limits.get("min_separation") is not None:
         values = moon_separations(archive)
-        yield _bounds("moon", "distance of the moon", values, {"min": limits["min_separation"]})
+        bounds = _bounds("moon", "distance of the moon", values, {"min": limits["min_separation"]})
+        yield replace(bounds, needed="TSTOP or ONTIME")
 
 
 def _columns(archive: Archive, columns: Mapping[str, Any]) -> Iterator[Cut]:

@@ -1,22 +1,4 @@
-"""Published numbers in files, and how far a result is from them.
-
-A reference file is YAML with ``source`` (where the numbers were published) and one of::
-
-    fit:                                   # by source and parameter
-      crab:
-        index: {value: 2.63, error: 0.07}
-        amplitude: {value: 1.63e-11, error: 9.0e-13, unit: TeV-1 s-1 cm-2}
-        reference: {value: 1.45, unit: TeV}            # without error: must be the same
-
-    light_curve:                           # bins of one width from one start (UTC)
-      energy_min: 0.59 TeV
-      energy_max: 6.18 TeV
-      start: 2006-07-29 20:30
-      bin_width: 10 min
-      unit: cm-2 s-1
-      flux: [1.31e-10, 1.52e-10]
-      error: [1.0e-11, 1.0e-11]                        # may be absent
-"""
+"""How far a result is from published numbers in a file: `gammaops.physics.reference_file`."""
 
 from __future__ import annotations
 
@@ -25,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
-import yaml
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
@@ -33,15 +14,14 @@ from gammaops.errors import AlgorithmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from gammapy.estimators import FluxPoints
     from gammapy.modeling.models import Models
 
-__all__ = ["Deviation", "Tolerance", "compare_fit", "compare_light_curve", "read_reference"]
+__all__ = ["Deviation", "Tolerance", "compare_fit", "compare_light_curve"]
 
 SAME = 1e-6
-KINDS = ("fit", "light_curve")
+POSITION = frozenset({"lon_0", "lat_0"})
 # Edges of energy and of time bins are the same within these.
 ENERGY_RTOL, TIME_ATOL = 1e-3, 1 * u.s
 
@@ -88,53 +68,47 @@ class Deviation:
         return asdict(self) | {"unit": self.unit or "1", "passed": self.passed}
 
 
-def read_reference(path: Path) -> dict[str, Any]:
-    """A reference file.
-
-    Raises
-    ------
-    AlgorithmError
-        If it is not one.
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kinds = [kind for kind in KINDS if kind in document]
-        if len(kinds) == 1 and document.get("source"):
-            return document
-    except (TypeError, AttributeError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise AlgorithmError(f"{path.name} is no reference file: {error}") from error
-    raise AlgorithmError(f"{path.name} is no reference file: it needs `source` and one of {', '.join(KINDS)}")
-
-
 def compare_fit(models: Models, reference: Mapping[str, Any], tolerance: Tolerance) -> Iterator[Deviation]:
     """Parameters of fitted models beside their references.
 
     Raises
     ------
     AlgorithmError
-        If the fit has no such parameter.
+        If the fit has no such parameter, or in no such unit.
     """
     for source, wanted in reference.items():
         if source not in models.names:
             raise AlgorithmError(f"the fit has no source {source!r}; there are: {', '.join(models.names)}")
         names = list(wanted)
-        if tolerance.separation is not None and {"lon_0", "lat_0"} <= set(names):
+        if tolerance.separation is not None and set(names) & set(models[source].parameters.names) >= POSITION:
             yield _separation(models[source], wanted, tolerance.separation)
-            names = [name for name in names if name not in ("lon_0", "lat_0")]
+            names = [name for name in names if name not in POSITION]
         for name in names:
             if name not in models[source].parameters.names:
                 known = ", ".join(models[source].parameters.names)
                 raise AlgorithmError(f"{source} has no parameter {name!r}; it has {known}")
             number = wanted[name]
             unit = str(number.get("unit") or "")
-            found = float(models[source].parameters[name].quantity.to_value(unit))
-            yield _deviation(f"{source}.{name}", found, number, unit, tolerance)
+            found = _in_unit(f"{source}.{name}", models[source].parameters[name].quantity, unit)
+            yield _deviation(f"{source}.{name}", float(found), number, unit, tolerance)
+
+
+def _in_unit(quantity: str, found: u.Quantity, unit: str) -> Any:
+    try:
+        return found.to_value(unit)
+    except u.UnitConversionError as error:
+        there = str(found.unit) or "no unit"
+        message = f"the reference of {quantity} is in {unit or 'no unit'}, the result in {there}"
+        raise AlgorithmError(f"{message}; correct its `unit`") from error
 
 
 def _separation(model: Any, wanted: Mapping[str, Any], allowed: u.Quantity) -> Deviation:
     spatial = model.spatial_model
     units = {name: u.Unit(wanted[name].get("unit") or "deg") for name in ("lon_0", "lat_0")}
-    lon, lat = (float(wanted[name]["value"]) * unit for name, unit in units.items())
+    lon, lat = (
+        _in_unit(f"{model.name}.{name}", float(wanted[name]["value"]) * unit, "deg") * u.deg
+        for name, unit in units.items()
+    )
     distance = spatial.position.separation(SkyCoord(lon, lat, frame=spatial.frame)).to_value("deg")
     return Deviation(
         f"{model.name}: distance", float(distance), 0.0, "deg", float(distance), float(allowed.to_value("deg")), "deg"
@@ -160,12 +134,12 @@ def compare_light_curve(
     AlgorithmError
         If the light curve has other bins.
     """
-    flux = _band(light_curve, reference)
     unit, errors = str(reference["unit"]), reference.get("error")
+    flux = _in_unit("light_curve.flux", _band(light_curve, reference), unit)
     starts = _starts(light_curve, reference)
     for place, (start, value) in enumerate(zip(starts, reference["flux"], strict=True)):
         number = {"value": value, "error": None if errors is None else errors[place]}
-        yield _deviation(start, float(flux[place].to_value(unit)), number, unit, tolerance)
+        yield _deviation(start, float(flux[place]), number, unit, tolerance)
 
 
 def _band(light_curve: FluxPoints, reference: Mapping[str, Any]) -> u.Quantity:

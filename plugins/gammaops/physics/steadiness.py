@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
-from gammaops.physics.figures import weighted_mean
+from gammaops.physics.exposures import expected_errors, mean_flux
 from gammaops.physics.notation import plain
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Steadiness:
     Parameters
     ----------
     mean : float
-        Mean with weights of 1 / error².
+        Mean weighted by exposure.
     chi_square, degrees : float, int
-        Scatter around it, and degrees of freedom.
+        Scatter around it, in errors as expected at the mean, and degrees of freedom.
     p_value : float
         Probability of at least this scatter if the source is steady; NaN for fewer than two points.
     highest : int
@@ -46,13 +46,22 @@ class Steadiness:
     peak: float
 
     @classmethod
-    def of(cls, flux: np.ndarray, error: np.ndarray) -> Steadiness:
-        """Fit a constant; points without a finite flux and error do not count."""
+    def of(cls, flux: np.ndarray, error: np.ndarray, exposure: np.ndarray) -> Steadiness:
+        """Fit a constant; points without a finite flux and error do not count.
+
+        Parameters
+        ----------
+        flux, error : array
+            In cm⁻² s⁻¹.
+        exposure : array
+            Excess counts per flux, NaN where not known: `gammaops.physics.exposures.exposures`.
+        """
         known = np.isfinite(flux) & np.isfinite(error) & (error > 0)
         if not known.any():
             return cls(np.nan, 0.0, 0, np.nan, -1, np.nan)
-        mean = weighted_mean(flux[known], error[known])
-        chi_square = float((((flux[known] - mean) / error[known]) ** 2).sum())
+        mean = mean_flux(flux[known], exposure[known])
+        expected = expected_errors(flux[known], error[known], exposure[known], mean)
+        chi_square = float((((flux[known] - mean) / expected) ** 2).sum())
         degrees = int(known.sum()) - 1
         highest = int(np.argmax(np.where(known, flux, -np.inf)))
         p_value = float(chi2.sf(chi_square, degrees)) if degrees else np.nan

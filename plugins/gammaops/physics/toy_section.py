@@ -35,8 +35,7 @@ def toy_section(toys: table.Table) -> Section:
     headline = "Fit bias and coverage as they should be" if not complaints else "The fit misleads, see the warnings"
     about = (
         f"{found['toys']} times data were drawn from the fitted models and fitted in the same way; {found['failed']} of"
-        f" these fits failed. {100 * found['p_value']:.0f} % of the others describe their data worse than the fit of"
-        " the real data does; one per cent or less would mean that the models do not describe the data."
+        f" these fits failed.{_goodness(found)}"
     )
     header = ("Parameter", "Truth of the toys", "Bias [error]", "Width of pulls", "Coverage of 68 % [%]")
     rows = [_row(name, one) for name, one in found["parameters"].items()]
@@ -50,6 +49,16 @@ def toy_section(toys: table.Table) -> Section:
             Figure(f"{name}. {caption}", encode(partial(_draw_pulls, values=pulls(toys, name))))
             for name in found["parameters"]
         ],
+    )
+
+
+def _goodness(found: Mapping[str, Any]) -> str:
+    """How well the data are described, beside the toys."""
+    if found["p_value"] is None:
+        return ""
+    return (
+        f" {found['worse_percent']:.0f} % of the others describe their data worse than the fit of the real data does"
+        f" (p = {found['p_value']:.2g} from their scatter; below {IMPROBABLE:g} the models do not describe the data)."
     )
 
 
@@ -75,9 +84,9 @@ def _complaints(found: Mapping[str, Any]) -> Iterator[str]:
                 f"The 68 % interval of {name} holds the truth in {one['coverage_percent']:.0f} % of the toys. What to"
                 " do: do not quote its error as a standard deviation; a profile of the likelihood tells more."
             )
-    if found["p_value"] < IMPROBABLE:
+    if found["p_value"] is not None and found["p_value"] < IMPROBABLE:
         yield (
-            f"Only {100 * found['p_value']:.1f} % of the toys fit as badly as the data do. What to do: look at the"
+            f"The fit describes the data worse than it does toys (p = {found['p_value']:.1g}). What to do: look at the"
             " residuals of the fit; the models, the background or the energy range do not hold for these data."
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -30,19 +31,34 @@ def summary(toys: Table) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``toys``, ``failed`` (those whose fit did not pass its gates), ``p_value`` (share of toys that fit worse than
-        the data) and ``parameters``: for each, ``bias`` (mean of fitted - true) in units of the mean error with its own
+        ``toys``, ``failed`` (those whose fit did not pass its gates), ``worse_percent`` (share of the others that fit
+        worse than the data), ``p_value`` (chance of that, from how the toys scatter; None for fewer than two) and
+        ``parameters``: for each, ``bias`` (mean of fitted - true) in units of the mean error with its own
         error, ``pull_width``, ``coverage_percent`` of the 68.3 % intervals with its binomial error.
     """
     good = toys[toys["failed"] == ""]
     number = len(good)
-    worse = int((np.asarray(good["stat"], dtype=float) >= toys.meta["stat"]).sum())
+    stats = np.asarray(good["stat"], dtype=float)
+    chance = _chance_of_worse(stats, toys.meta["stat"]) if number > 1 else np.nan
     return {
         "toys": len(toys),
         "failed": len(toys) - number,
-        "p_value": (worse + 1) / (number + 1),
+        "worse_percent": 100 * float(np.mean(stats >= toys.meta["stat"])) if number else None,
+        "p_value": chance if np.isfinite(chance) else None,
         "parameters": {name: _parameter(toys, good, name) for name in toys.meta["truth"]} if number > 1 else {},
     }
+
+
+def _chance_of_worse(stats: np.ndarray, found: float) -> float:
+    """Chance that one more toy has a fit statistic of at least `found`.
+
+    Counting the toys beyond it tells nothing below one in their number. The cube root of a sum of squares is close to
+    normal (Wilson & Hilferty 1931), so that Student's distribution gives the next one.
+    """
+    roots = np.cbrt(stats)
+    spread = np.std(roots, ddof=1) * np.sqrt(1 + 1 / len(roots))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(student.sf((np.cbrt(found) - np.mean(roots)) / spread, len(roots) - 1))
 
 
 def _parameter(toys: Table, good: Table, name: str) -> dict[str, float]:

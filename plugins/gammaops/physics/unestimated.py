@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate", "unestimated", "unestimated_note"]
 
-UNSAFE = "no dataset is safe to use in this bin"
+UNSAFE = "no dataset is safe to use in this bin, inside the fit's energies"
 log = logging.getLogger(__name__)
 # What gammapy and the optimisers raise on data that they cannot cope with; never I/O and never memory.
 FAILURES = (ValueError, RuntimeError, ArithmeticError, LookupError)

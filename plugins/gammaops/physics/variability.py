@@ -8,6 +8,7 @@ import numpy as np
 from astropy.stats import bayesian_blocks
 from gammapy.stats import compute_fvar
 
+from gammaops.physics.exposures import FLUX_UNIT, exposures, mean_error, mean_flux
 from gammaops.physics.steadiness import Steadiness
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
 
 __all__ = ["blocks_of", "fractional_variability", "variability"]
-
-FLUX_UNIT = "cm-2 s-1"
 
 
 def variability(light_curve: FluxPoints, p0: float | None = None) -> list[dict[str, Any]]:
@@ -42,7 +41,8 @@ def variability(light_curve: FluxPoints, p0: float | None = None) -> list[dict[s
         flux, error = (
             getattr(light_curve, name).quantity[:, index, 0, 0].to_value(FLUX_UNIT) for name in ("flux", "flux_err")
         )
-        steady = Steadiness.of(flux, error)
+        exposure = exposures(light_curve, index)
+        steady = Steadiness.of(flux, error, exposure)
         fvar, fvar_err = fractional_variability(flux, error)
         band: dict[str, Any] = {
             "energy_min_tev": float(low.to_value("TeV")),
@@ -57,7 +57,10 @@ def variability(light_curve: FluxPoints, p0: float | None = None) -> list[dict[s
         if p0 is not None:
             starts, stops = ([str(one) for one in edge.utc.isot] for edge in (time.time_min, time.time_max))
             found = blocks_of(time.time_mid.utc.mjd, flux, error, p0)
-            band["blocks"] = [_block(flux, error, members, starts, stops) for members in found]
+            band["blocks"] = [
+                {"start": starts[members[0]], "stop": stops[members[-1]], **_block(flux, error, exposure, members)}
+                for members in found
+            ]
         bands.append(band)
     return bands
 
@@ -97,17 +100,12 @@ def blocks_of(mjd: np.ndarray, flux: np.ndarray, error: np.ndarray, p0: float) -
     return [known[of_point == number].tolist() for number in range(len(edges) - 1)]
 
 
-def _block(
-    flux: np.ndarray, error: np.ndarray, members: Sequence[int], starts: Sequence[str], stops: Sequence[str]
-) -> dict[str, Any]:
-    """A block from the start of its first point to the end of its last, with its mean flux."""
-    weights = error[members] ** -2.0
+def _block(flux: np.ndarray, error: np.ndarray, exposure: np.ndarray, members: Sequence[int]) -> dict[str, Any]:
+    """Number of points and mean flux of a block."""
     return {
-        "start": starts[members[0]],
-        "stop": stops[members[-1]],
         "points": len(members),
-        "flux_per_cm2_s": float(np.average(flux[members], weights=weights)),
-        "flux_err_per_cm2_s": float(weights.sum() ** -0.5),
+        "flux_per_cm2_s": mean_flux(flux[members], exposure[members]),
+        "flux_err_per_cm2_s": mean_error(error[members], exposure[members]),
     }
 
 

@@ -146,6 +146,7 @@ def _planned(
             wiring.complain(place, message, f"{' or '.join(spec.dataset_types)} datasets")
         read = [role for role in spec.consumes if sources.get(role) or external[step.name].get(role)]
         _check_roles(wiring, step, index[step.name], read)
+        _check_inputs(wiring, step, index[step.name], sources)
         planned.append(
             PlannedStep(
                 step.name,
@@ -170,3 +171,13 @@ def _check_roles(wiring: Wiring, step: StepConfig, index: int, roles: Sequence[s
         for rule in spec.role_rules.get(role, ()):
             for finding in rule(blocks):
                 wiring.complain((index, key), finding.message, finding.expected)
+
+
+def _check_inputs(wiring: Wiring, step: StepConfig, index: int, sources: Mapping[str, Sequence[Source]]) -> None:
+    """What the steps that it reads from must say in their blocks."""
+    for role, rules in wiring.specs[step.name].input_rules.items():
+        for name in dict.fromkeys(source.step for source in sources.get(role, ())):
+            maker = wiring.config.step(name)
+            for rule in rules.get(wiring.specs[name].tag, ()):
+                for finding in rule(wiring.config.blocks(maker)):
+                    wiring.complain((index, ""), f"of the step {name!r}: {finding.message}", finding.expected)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gammaops.schema.relations import Relation
 
-__all__ = ["DATASETS_RULES", "cube_size", "mask_can_be_used", "needs_no_full_enclosure_irfs"]
+__all__ = ["DATASETS_RULES", "cube_size", "mask_can_be_used", "needs_no_full_enclosure_irfs", "not_stacked"]
 
 METHODS = {"1d": ("reflected", "wobble", "phase"), "3d": ("ring", "adaptive-ring", "fov", "phase")}
 POINT_METHODS = ("wobble", "phase", None)
@@ -80,6 +80,13 @@ def mask_can_be_used(blocks: Mapping[str, Any]) -> Iterator[Finding]:
     if method in WITHOUT_EXCLUSION:
         message = f"it reads an exclusion mask, but datasets.background.method is {method or 'none'}"
         yield Finding(("datasets", "background", "method"), f"{message}, which excludes nothing", "another method")
+
+
+def not_stacked(blocks: Mapping[str, Any]) -> Iterator[Finding]:
+    """Each observation is a dataset of its own."""
+    if value_at(blocks, "datasets.stack"):
+        message = "it stacks its observations to one dataset, and one significance has no spread"
+        yield Finding(("datasets", "stack"), message, "datasets.stack: false for that step")
 
 
 def cube_size(blocks: Mapping[str, Any]) -> str:

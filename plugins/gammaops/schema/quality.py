@@ -30,7 +30,12 @@ def _ordered(limits: Mapping[str, Any]) -> Iterator[Finding]:
 def _deviation(doc: str) -> dict[str, Rules]:
     return {
         "max_deviation": number(f"{doc}, in robust standard deviations", low=0),
-        "neighbours": integer("With how many it is compared, at least 5", _DEFAULT_NEIGHBOURS, low=5, high=1000),
+        "neighbours": integer(
+            "With how many before it is compared; with fewer than 5 it is not judged",
+            _DEFAULT_NEIGHBOURS,
+            low=5,
+            high=1000,
+        ),
     }
 
 
@@ -48,7 +53,7 @@ def _limits() -> dict[str, Rules]:
     }
 
 
-_FAR = "Largest distance from the median of the observations next in time with as many telescopes"
+_FAR = "Largest distance from the median of the observations before it with as many telescopes"
 
 QUALITY = {
     "livetime": block("Livetime", {"min": quantity("min", "Shortest livetime", low=0)}),

@@ -104,6 +104,8 @@ class StepSpec:
         Rules between several of its blocks (those within one belong to the block), given all of them by name.
     role_rules : mapping of str to tuple of Relation
         As `rules`, asked only where the step reads something in this role.
+    input_rules : mapping of str to mapping of str to tuple of Relation
+        By role and tag: rules for the blocks of a step of this tag that makes what is read in this role.
     size : callable, optional
         Given all blocks by name, how large one of its products gets, in words for `gammaops plan`; empty: not worth it.
     fan_out : Fan, optional
@@ -127,6 +129,7 @@ class StepSpec:
     required: tuple[str, ...] = ()
     rules: tuple[Relation, ...] = ()
     role_rules: Mapping[str, tuple[Relation, ...]] = field(default_factory=dict)
+    input_rules: Mapping[str, Mapping[str, tuple[Relation, ...]]] = field(default_factory=dict)
     size: Callable[[Mapping[str, Any]], str] | None = None
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")

@@ -12,7 +12,7 @@ import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import ConfigError, NoWorkFound, Problem
 from gammaops.physics.archive import Archive, lies_within
 from gammaops.physics.containment import containment_metrics, joint_containment
-from gammaops.physics.dataset_metrics import dataset_metrics, mean_pointing
+from gammaops.physics.dataset_metrics import dataset_metrics, row_of_sum
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
@@ -123,30 +123,17 @@ def collect(
     if not parts:
         raise NoWorkFound("no observation left a dataset")
     draft = out["datasets"]
-    total = _row("stacked", parts)
+    total = row_of_sum("stacked", [part.metrics for part in parts])
     if prepared.stacks:
         draft.sum(total, parts, prepared.write_sum)
     else:
         for part in parts:
-            draft.add(part, _row(part.metrics["name"], [part]))
+            draft.add(part, row_of_sum(part.metrics["name"], [part.metrics]))
     counts = {
         key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics
     }
     containment = joint_containment(part.metrics for part in parts)
     return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts, **containment}
-
-
-def _row(name: str, parts: Sequence[Product]) -> dict[str, Any]:
-    """The row of an index for what these parts become."""
-    instruments = sorted({part.metrics["instrument"] for part in parts})
-    return {
-        "name": name,
-        "obs_ids": sorted({part.metrics["obs_id"] for part in parts}),
-        "livetime_s": sum(part.metrics["livetime_s"] for part in parts),
-        "gti": [interval for part in parts for interval in part.metrics["gti"]],
-        "instrument": "+".join(instruments),
-        **mean_pointing([part.metrics for part in parts]),
-    }
 
 
 def report(product: Product) -> Section:

@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 from astropy.io import fits
 from astropy.table import Table
-from astropy.time import Time
 from gammapy.datasets import DATASET_REGISTRY
+from gammapy.maps import Map
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, DataError, NoWorkFound
 from gammaops.physics.archive import lies_within
+from gammaops.physics.dataset_metrics import good_times
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import datasets_section
 
@@ -46,7 +48,7 @@ def split(prepared: Path, inputs: Mapping[str, Sequence[Product]], scope: Scope)
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         message = f"{prepared.name} is not what Datasets.write makes: {type(error).__name__}: {error}"
         raise AlgorithmError(message) from error
-    states = [_state(prepared.parent, kind, filename) for _, kind, filename, _ in rows]
+    states = [_state(prepared.parent, kind, str(filename)) for _, kind, filename, _ in rows]
     texts = {
         "label": [name for name, *_ in rows],
         "status": ["rejected" if reason else "selected" for reason in states],
@@ -63,23 +65,35 @@ def _state(folder: Path, kind: str, filename: str) -> str:
         return f"a {kind} is none of {', '.join(TYPES)}"
     if not lies_within(folder, filename):
         return f"{filename} is not in the folder of the datasets file"
+    outside = [name for name in _named(folder / filename) if not _is_below(folder, Path(filename).parent / name)]
+    if outside:
+        return (
+            f"{filename} names {', '.join(outside)}, which is not in the folder of the datasets file; bring the files"
+            " there and name them relative to it"
+        )
     return ""
+
+
+def _is_below(folder: Path, name: Path) -> bool:
+    """Whether gammapy reads this file from the folder: it replaces variables of the environment in names."""
+    return lies_within(folder, str(name)) and "$" not in str(name)
+
+
+def _named(path: Path) -> list[str]:
+    """Further files that a spectrum in OGIP format names; none of a file that is absent or damaged, as `run` says."""
+    try:
+        header = fits.getheader(path, 1)
+    except (OSError, IndexError):
+        return []
+    found = [str(header.get(key) or "").strip() for key in OGIP]
+    return [name for name in found if name.lower() not in ("", "none")]
 
 
 def sources(prepared: Path, row: Mapping[str, Any]) -> list[Path]:
     """The dataset's files."""
     _, _, filename, _ = json.loads(row["entry"])
     first = prepared.parent / filename
-    try:
-        header = fits.getheader(first, 1)
-    except (OSError, IndexError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        return [first]  # `run` says that it is damaged
-    named = [
-        str(header.get(key) or "") for key in OGIP if str(header.get(key) or "").strip().lower() not in ("", "none")
-    ]
-    return [first, *(first.parent / name for name in named if lies_within(first.parent, name))]
+    return [first, *(first.parent / name for name in _named(first))]
 
 
 def run(
@@ -90,13 +104,26 @@ def run(
     entry = {"name": name, "type": kind, "filename": str(prepared.parent / filename)} | (
         {"format": form} if form else {}
     )
+    _refuse_namesakes(prepared.parent / filename)
     try:
         dataset = DATASET_REGISTRY.get_cls(kind).from_dict(entry)
     except (KeyError, ValueError, TypeError, IndexError, OSError) as error:
         raise DataError("unreadable", f"gammapy cannot read {filename}: {type(error).__name__}: {error}") from error
+    if dataset.counts is None:
+        raise DataError("not-usable", f"{filename} holds no counts")
+    if dataset.mask_safe is None:
+        # As gammapy takes a dataset without one; here every step asks for it.
+        dataset.mask_safe = Map.from_geom(dataset.counts.geom, data=np.ones(dataset.counts.data.shape, dtype=bool))
     metrics = _metrics(dataset)
     write_dataset(dataset, out["dataset"])
     return metrics
+
+
+def _refuse_namesakes(path: Path) -> None:
+    """Gammapy looks for the further files of a spectrum in the working directory first."""
+    for name in _named(path):
+        if Path(name).exists() and not Path(name).samefile(path.parent / name):
+            raise DataError("not-usable", f"gammapy would read {Path(name).resolve()} as the {name} of {path.name}")
 
 
 def _metrics(dataset: MapDataset) -> dict[str, Any]:
@@ -104,13 +131,12 @@ def _metrics(dataset: MapDataset) -> dict[str, Any]:
     livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None else None
     if livetime is None and gti is not None:
         livetime = gti.time_sum
-    intervals = [] if gti is None else zip(gti.time_start, gti.time_stop, strict=True)
     told = {} if meta is None else {key: meta[key][0] for key in ("OBS_ID", "TELESCOP") if key in meta.colnames}
     return {
         "name": dataset.name,
         "obs_ids": _numbers(told.get("OBS_ID")),
         "livetime_s": 0.0 if livetime is None else float(livetime.to_value("s")),
-        "gti": [[_iso_tt(start), _iso_tt(stop)] for start, stop in intervals],
+        "gti": good_times(gti),
         "instrument": str(told.get("TELESCOP", "")),
     }
 
@@ -121,10 +147,6 @@ def _numbers(obs_id: Any) -> list[int]:
         return []
     found = obs_id if hasattr(obs_id, "__len__") and not isinstance(obs_id, str) else [obs_id]
     return [int(one) for one in found if str(one).isdigit()]
-
-
-def _iso_tt(time: Time) -> str:
-    return str(Time(time.tt, precision=9).isot)
 
 
 def collect(

@@ -8,7 +8,7 @@ from gammaops.steps.base import Fan, Output, StepSpec
 SPEC = StepSpec(
     tag="datasets-file",
     doc="Takes over datasets that gammapy has written, instead of reducing observations.",
-    version=1,
+    version=2,
     schema={
         "datasets_file": block(
             "Datasets made elsewhere",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.counts_by_energy import counts_by_energy
-from gammaops.physics.fit_gates import GATES, failed_gates
+from gammaops.physics.datasets_io import named_members
+from gammaops.physics.fit_gates import failed_gates, gates
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.fitting import arrange, optimise, optimiser
 from gammaops.physics.models_io import fit_document, read_fit, read_fitted_spectra, read_models, write_fit
@@ -57,11 +58,12 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     document = fit_document(models, result, arranged.groups, prepared.files)
     document["fit"] |= {
         "settings": dict(prepared.settings),
+        "digests": {name: member.digest for name, member in named_members(inputs["datasets"])},
         "off_counts": arranged.off_counts,
         "counts": counts_by_energy(arranged.datasets),
     }
     failed = failed_gates(arranged.datasets, result)
-    metrics = _metrics(document["fit"], arranged.datasets, failed)
+    metrics = _metrics(document["fit"], arranged.datasets, gates(result, failed))
     if failed:
         raise AlgorithmError("; ".join(failed.values()), metrics)
     write_fit(document, out["fit"])
@@ -69,8 +71,8 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     return metrics
 
 
-def _metrics(fit: Mapping[str, Any], datasets: Datasets, failed: Mapping[str, str]) -> dict[str, Any]:
-    """Headline numbers, with each parameter as `value`, `error` and `unit`."""
+def _metrics(fit: Mapping[str, Any], datasets: Datasets, passed: Mapping[str, bool | None]) -> dict[str, Any]:
+    """Headline numbers, with each parameter as `value`, `error` (None: not estimated) and `unit`."""
     parameters = {
         parameter["name"]: {name: parameter[name] for name in ("value", "error", "unit", "frozen")}
         for parameter in fit["parameters"]
@@ -78,7 +80,7 @@ def _metrics(fit: Mapping[str, Any], datasets: Datasets, failed: Mapping[str, st
     counts = sum(int(dataset.counts.data[dataset.mask.data].sum()) for dataset in datasets if dataset.mask is not None)
     return {
         "success": fit["success"],
-        "gates": {gate: gate not in failed for gate in GATES},
+        "gates": dict(passed),
         "message": fit["message"],
         "total_stat": fit["total_stat"],
         "nfev": fit["nfev"],

@@ -30,7 +30,7 @@ _FIT = {
 SPEC = StepSpec(
     tag="fit",
     doc="Fits models to datasets, jointly.",
-    version=3,
+    version=5,
     schema={"fit": block("How models are fitted", _FIT)},
     reads=("fit",),
     consumes={"datasets": Port(("datasets",), "Datasets to fit, all of them jointly", max=None)},

@@ -16,7 +16,7 @@ _FLUX_POINTS = {
 SPEC = StepSpec(
     tag="flux-points",
     doc="Estimates the flux of one source in bins of energy.",
-    version=2,
+    version=3,
     schema={
         "flux_points": block(
             "Which flux points are made", _FLUX_POINTS, [needs("energy.nbins", "min, max and nbins of the energy bins")]

@@ -11,13 +11,12 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
-from gammapy.datasets import Datasets
 from gammapy.estimators import LightCurveEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound, Problem
 from gammaops.nights import night_of
-from gammaops.physics.datasets_io import named_members, read_dataset
+from gammaops.physics.datasets_io import named_members
 from gammaops.physics.fitting import set_as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
@@ -101,6 +100,9 @@ def split(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], scope: Sc
 def _span(member: Product) -> tuple[Time, Time]:
     """First start and last stop of a dataset's GTIs."""
     intervals = member.row["gti"]
+    if not intervals:
+        message = f"{member.row['name']} has no good time intervals (GTI), so it lies in no interval of a light curve"
+        raise AlgorithmError(f"{message}; let this step read datasets that were written with their GTI")
     return Time(min(start for start, _ in intervals), scale="tt"), Time(max(stop for _, stop in intervals), scale="tt")
 
 
@@ -173,9 +175,8 @@ def run(
 ) -> dict[str, Any]:
     """Estimate the flux in one interval from its datasets, stacked if they were for the fit; no others are read."""
     members = _members_in(inputs, row)
-    datasets = Datasets([read_dataset(member.path, name) for name, member in members])  # type: ignore[arg-type]
     (fit,) = inputs["fit"]
-    datasets = set_as_fitted(datasets, fit)
+    datasets = set_as_fitted(members, fit)
     source = source_of(datasets.models, prepared.source)
     interval = Time([row["time_min_tt"], row["time_max_tt"]], scale="tt", format="isot")
     edges = prepared.edges if prepared.edges is not None else datasets[0].counts.geom.axes["energy"].edges[[0, -1]]

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
-from gammaops.errors import NoWorkFound
+from gammaops.errors import AlgorithmError, NoWorkFound
 from gammaops.physics.datasets_io import iter_datasets
 from gammaops.physics.fitting import limit
 from gammaops.physics.null_test import Spread, spread_section
@@ -48,9 +48,15 @@ def prepare(config: Mapping[str, Any]) -> Prepared:
 def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mapping[str, Path]) -> dict[str, Any]:
     """Judge the significances; a run that is refused keeps the product, so that one can look at it."""
     rows = [_row(dataset, prepared) for dataset, _ in iter_datasets(inputs["datasets"])]
+    if not rows:
+        raise NoWorkFound("no observation left a dataset")
     known = [row["sqrt_ts"] for row in rows if np.isfinite(row["sqrt_ts"])]
     if len(known) < prepared.least:
-        raise NoWorkFound(f"{len(known)} observations have a significance, min_observations is {prepared.least}")
+        raise AlgorithmError(
+            f"{len(known)} of {len(rows)} datasets have a significance, and off_test.min_observations is"
+            f" {prepared.least}: nothing can be said. Take more observations, one dataset each (datasets.stack: false)",
+            {"observations": len(known), "observations_without": len(rows) - len(known)},
+        )
     Table(rows).write(out["off_test"], format="ascii.ecsv")
     spread = Spread.of(np.array(known), prepared.n_sigma)
     log.info("%s", spread.in_words())

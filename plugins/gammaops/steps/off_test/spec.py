@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gammaops.schema import block, energy_range, integer, number
+from gammaops.schema.datasets import not_stacked
 from gammaops.steps.base import Output, Port, StepSpec
 
 _OFF_TEST = {
@@ -20,5 +21,6 @@ SPEC = StepSpec(
     schema={"off_test": block("How observations without a source are judged", _OFF_TEST)},
     reads=("off_test",),
     consumes={"datasets": Port(("datasets",), "Datasets of places without a source, one per observation", max=None)},
+    input_rules={"datasets": {"data-reduction": (not_stacked,)}},
     produces={"off_test": Output("off_test", ".ecsv", "Significance of each observation")},
 )

@@ -14,8 +14,9 @@ import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError
 from gammaops.physics.flux_io import read_flux_points
 from gammaops.physics.models_io import read_fitted_models
+from gammaops.physics.reference_file import read_reference
 from gammaops.physics.reference_section import reference_section, words_of
-from gammaops.physics.references import Tolerance, compare_fit, compare_light_curve, read_reference
+from gammaops.physics.references import Tolerance, compare_fit, compare_light_curve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import astropy.units as u
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import NoWorkFound
-from gammaops.physics.dataset_metrics import mean_pointing
+from gammaops.physics.dataset_metrics import row_of_sum
 from gammaops.physics.datasets_io import named_members
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.groups import Grouping
@@ -44,22 +44,11 @@ def run(prepared: Grouping, inputs: Mapping[str, Sequence[Product]], out: Mappin
     for facts, members in sorted(groups.items()):
         name = "stacked" if alone else "-".join(("stacked", *facts))
         members.sort(key=lambda member: (member.row["obs_ids"], member.row["gti"]))
-        row = _row(name, [member.row for member in members])
+        row = row_of_sum(name, [member.row for member in members])
         common = dict(zip(prepared.by, facts, strict=True))
         out["datasets"].sum(row | common, members, partial(write_union, name, members))
     rows = out["datasets"].rows
     return {"datasets": len(rows), "livetime_s": sum(row["livetime_s"] for row in rows)}
-
-
-def _row(name: str, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "obs_ids": sorted({obs_id for member in members for obs_id in member["obs_ids"]}),
-        "livetime_s": sum(member["livetime_s"] for member in members),
-        "gti": [interval for member in members for interval in member["gti"]],
-        "instrument": "+".join(sorted({str(member["instrument"]) for member in members})),
-        **mean_pointing(members),
-    }
 
 
 def report(product: Product) -> Section:
