@@ -26,7 +26,7 @@ def wait_until_it_asks(live, run_id: str) -> None:
 def test_person_promotes_a_release_in_airflow(live, nights):
     live.add("released")
     live.client.unpause("released")
-    made = live.client.trigger("released", {"nights": nights[1:2]})
+    made = live.client.trigger("released", {"night": nights[1]})
     assert live.client.wait_run("released", made) == "success"
     live.client.wait_dag(DAG)
     live.client.unpause(DAG)

@@ -6,10 +6,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError
+from gammaops.runner.reasons import leaves, said
 from gammaops.runner.task import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gammaops.products import Product
@@ -37,10 +38,10 @@ def recipe_differences(recorded: Mapping[str, Any], task: StepTask) -> list[str]
     for group in ("packages", "code"):
         names = sorted({*recorded.get(group, {}), *now[group]})
         versions |= {name: (recorded.get(group, {}).get(name), now[group].get(name)) for name in names}
-    notes = [f"{name}: {_text(then)} → {_text(today)}" for name, (then, today) in versions.items() if then != today]
-    config = dict(_leaves("", recorded["config"])), dict(_leaves("", now["config"]))
+    notes = [f"{name}: {said(then)} → {said(today)}" for name, (then, today) in versions.items() if then != today]
+    config = dict(leaves("", recorded["config"])), dict(leaves("", now["config"]))
     keys = sorted(key for key in {*config[0], *config[1]} if config[0].get(key) != config[1].get(key))
-    return notes + [f"config {key}: {_text(config[0].get(key))} → {_text(config[1].get(key))}" for key in keys]
+    return notes + [f"config {key}: {said(config[0].get(key))} → {said(config[1].get(key))}" for key in keys]
 
 
 def content_differences(recorded: Mapping[str, Any], product: Product, payload: Callable[[], Path | None]) -> list[str]:
@@ -90,19 +91,7 @@ def _where(first: Path, second: Path) -> str:
 
 
 def _metrics(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    left, right = dict(_leaves("", recorded)), dict(_leaves("", now))
+    left, right = dict(leaves("", recorded)), dict(leaves("", now))
     names = [name for name in sorted({*left, *right}) if left.get(name) != right.get(name)]
-    shown = [f"{name}: {_text(left.get(name))} → {_text(right.get(name))}" for name in names[:_SHOWN]]
+    shown = [f"{name}: {said(left.get(name))} → {said(right.get(name))}" for name in names[:_SHOWN]]
     return shown + ([f"and {len(names) - _SHOWN} more metrics"] if len(names) > _SHOWN else [])
-
-
-def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(f"{prefix}.{key}" if prefix else str(key), item)
-    else:
-        yield prefix, value
-
-
-def _text(value: Any) -> str:
-    return "absent" if value is None else str(value)

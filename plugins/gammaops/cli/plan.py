@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +11,24 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from gammaops.cli.scope import scoped
 from gammaops.config import load_config
 from gammaops.plan import make_plan
+from gammaops.products import ProductStore
+from gammaops.runner import forecast, manual_scope
+from gammaops.runner.forecast import FAILS, REUSED, RUNS, WAITS
+from gammaops.steps.base import REUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gammaops.config import AnalysisConfig, StepConfig
     from gammaops.plan import Plan, PlannedStep
+    from gammaops.runner import StepForecast
 
 __all__ = ["plan"]
+
+_SHOWN = 8
 
 
 @click.command()
@@ -26,10 +36,27 @@ __all__ = ["plan"]
     "--filename", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The analysis YAML."
 )
 @click.option("--values", is_flag=True, help="Also list every value of each step, and where it comes from.")
-def plan(filename: Path, values: bool) -> None:
-    """Show the steps of an analysis, what each reads and makes, and on request where each value comes from."""
+@click.option(
+    "--out", help="Root of a product store: tell which tasks would run with it, why, and what they will take."
+)
+@scoped
+@click.option("--reuse", type=click.Choice(REUSE[:2]), default="use", show_default=True, help="As in gammaops run.")
+@click.option("--json", "as_json", is_flag=True, help="With --out: print every task as JSON, and nothing else.")
+def plan(
+    filename: Path, values: bool, out: str | None, steps: tuple[str, ...], reuse: str, as_json: bool, **scope: Any
+) -> None:
+    """Show the steps of an analysis, what each reads and makes, and on request where each value comes from.
+
+    With --out also what a run would do with that store: nothing is computed or written.
+    """
+    if as_json and not out:
+        raise click.UsageError("--json needs --out")
     config = load_config(filename)
     planned = make_plan(config)
+    found = forecast(config, ProductStore(out), manual_scope(config, **scope), reuse=reuse, steps=steps) if out else []
+    if as_json:
+        click.echo(json.dumps([asdict(step) for step in found], indent=1, ensure_ascii=False))
+        return
     console = Console(soft_wrap=True)
     by_name = {step.name: step for step in config.steps}
     console.print(_steps_table(planned))
@@ -40,6 +67,8 @@ def plan(filename: Path, values: bool) -> None:
     if values:
         for step in planned.steps:
             console.print(_values_table(config, by_name[step.name], step))
+    for line in _forecast_lines(found):
+        console.print(line, markup=False, highlight=False)
 
 
 def _steps_table(planned: Plan) -> Table:
@@ -70,3 +99,43 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{key}.{name}", inner)
     elif value is not None:
         yield key, value
+
+
+def _forecast_lines(steps: Sequence[StepForecast]) -> Iterator[str]:
+    """What each step would do, the reasons, and the sum."""
+    if not steps:
+        return
+    for step in steps:
+        states = [task.state for task in step.tasks]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        yield f"{step.step}: {counts}{_cost(step)}"
+        yield from _reasons(step)
+    tasks = [task for step in steps for task in step.tasks]
+    reused, to_do = sum(task.state == REUSED for task in tasks), sum(step.to_do for step in steps)
+    known = [step.expected for step in steps if step.expected]
+    total = sum(one.cpu_seconds for one in known), sum(one.megabytes for one in known)
+    memory = max((one.peak_memory_mb for one in known), default=0.0)
+    cost = f", about {total[0]:.0f} s of CPU, {total[1]:.1f} MB of disk, {memory:.0f} MB of memory" if known else ""
+    yield f"{reused} of {len(tasks)} tasks are reused; {to_do} run or may have to{cost}"
+
+
+def _cost(step: StepForecast) -> str:
+    if not step.to_do:
+        return ""
+    if step.expected is None:
+        return " (nothing was made before to tell from what it takes)"
+    one = step.expected
+    words = f"{one.cpu_seconds:.0f} s of CPU, {one.megabytes:.1f} MB of disk, {one.peak_memory_mb:.0f} MB of memory"
+    return f" (about {words}, as {one.earlier} before)"
+
+
+def _reasons(step: StepForecast) -> Iterator[str]:
+    """Tasks with the same reasons on one line."""
+    same: dict[tuple[str, ...], list[str]] = {}
+    for task in step.tasks:
+        if task.state in (RUNS, WAITS, FAILS):
+            same.setdefault(task.reasons, []).append(task.name)
+    for reasons, names in same.items():
+        named = [name for name in names if name]
+        shown = ", ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+        yield f"  {shown}{': ' if shown else ''}{'; '.join(reasons)}"

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gammaops.api import run as run_analysis
 from gammaops.cli.logs import log_as_configured
+from gammaops.cli.scope import scoped
 from gammaops.config import load_config, store_root
 from gammaops.errors import RunFailed
 from gammaops.plan import make_plan
@@ -33,11 +34,7 @@ __all__ = ["run"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Root of the product store. [default: general.outdir, else GAMMAOPS_STORE]",
 )
-@click.option("--step", "steps", multiple=True, help="Run this step and what it needs. May be repeated.")
-@click.option("--night", "nights", multiple=True, help="Take this night (date of the evening). May be repeated.")
-@click.option("--obs-id", "obs_ids", multiple=True, type=int, help="Take this observation. May be repeated.")
-@click.option("--start", default="", help="Take observations that start from this time on (ISO, UTC).")
-@click.option("--stop", default="", help="Take observations that start before this time (ISO, UTC).")
+@scoped
 @click.option(
     "--reuse", type=click.Choice(REUSE), default="use", show_default=True, help="What to do with products that exist."
 )

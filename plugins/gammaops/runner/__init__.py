@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gammaops.runner.ending import finish, verdict
+from gammaops.runner.forecast import StepForecast, forecast
 from gammaops.runner.late import late_nights, night_of_row
 from gammaops.runner.local import LocalRun, run_plan
 from gammaops.runner.run import Provenance, Run, begin
@@ -14,9 +15,11 @@ __all__ = [
     "Outcome",
     "Provenance",
     "Run",
+    "StepForecast",
     "begin",
     "collect",
     "finish",
+    "forecast",
     "late_nights",
     "manual_scope",
     "night_of_row",

@@ -9,7 +9,6 @@ import os
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from gammaops.errors import ConfigError, GammaopsError, Problem
@@ -94,17 +93,11 @@ def run_parts(run: Run, parts: Sequence[Part], tell: Callable[[int], object]) ->
 def _make(run: str, step: str, inputs: dict[str, list[str]], fragment: str, number: int) -> tuple[str, str]:
     """Path of the part and what went wrong, in words: not every error can be handed from process to process."""
     try:
-        return run_part(_opened(run), step, inputs, fragment, Provenance(map_index=number)).path, ""
+        return run_part(Run.open(run), step, inputs, fragment, Provenance(map_index=number)).path, ""
     except GammaopsError as error:
         return "", str(error)
     except Exception:  # noqa: BLE001 - the caller logs it, and the run folder has it
         return "", traceback.format_exc()
-
-
-@lru_cache(maxsize=1)
-def _opened(run: str) -> Run:
-    """A run is what its folder says, which is written once; reading it takes as long as finding a part in the store."""
-    return Run.open(run)
 
 
 def _in_processes(tags: Sequence[str], parts: Sequence[Part], jobs: int) -> Iterator[tuple[int, str, str]]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import errno
-from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import ProductError
-from gammaops.runner.publishing import is_made
+from gammaops.runner.history import sidecars_of
+from gammaops.runner.publishing import part_made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from gammaops.runner.task import StepTask
     from gammaops.steps.base import Fan
 
 __all__ = ["check_room"]
-
-# Enough for a median, and a look at a few hundred small files costs less than a second.
-EARLIER = 50
-LOOKED_AT = 500
 
 
 def check_room(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -35,7 +30,7 @@ def check_room(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]]) -> N
     """
     store = task.run.store
     free = store.files.free_bytes()
-    sizes = list(islice(_earlier(task, fan), EARLIER)) if free is not None else []
+    sizes = _earlier_sizes(task, fan) if free is not None else []
     each = median(sizes or [0])
     if free is None or free >= len(rows) * each:
         return
@@ -50,17 +45,10 @@ def check_room(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]]) -> N
     )
 
 
-def _earlier(task: StepTask, fan: Fan) -> Iterator[int]:
+def _earlier_sizes(task: StepTask, fan: Fan) -> list[int]:
     """Bytes of payloads that this step has made of other rows."""
-    store = task.run.store
-    for name in islice(store.sidecars(fan.part.kind), LOOKED_AT):
-        try:
-            sidecar = store.sidecar(name)
-        except ProductError:
-            continue
-        same = (sidecar.get("analysis"), sidecar.get("step", {}).get("name")) == (task.run.config.name, task.step.name)
-        if same and sidecar.get("payload"):
-            yield sidecar["payload"]["size"]
+    known = sidecars_of(task.run.store, fan.part.kind, task.run.config.name, task.step.name)
+    return [sidecar["payload"]["size"] for sidecar in known if sidecar.get("payload")]
 
 
 def _absent(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -68,4 +56,4 @@ def _absent(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]]) -> int:
     if task.run.request["reuse"] == "rebuild":
         return len(rows)
     prepared = task.prepared()
-    return sum(not is_made(task, fan, prepared, row) for row in rows)
+    return sum(part_made(task, fan, prepared, row) is None for row in rows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gammaops.products import RunFolder
+from gammaops.runner.history import age_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,31 +21,30 @@ FIT = "fit"
 def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The steps of a record; each fit with ``previous``, the parameters of the same product one run earlier.
 
-    That is the run whose last night is the latest that is not after this one's, or an earlier version of the same run.
-    A run that took the very same fit from the store tells nothing and is passed over.
+    That is the run whose last night is the latest that is not after this one's; of several the one that began last. One
+    that took the very same fit from the store tells nothing and is passed over.
     """
     steps = [dict(step) for step in record["steps"]]
     if not any(product["kind"] == FIT for step in steps for product in step["products"]):
         return steps
-    earlier = sorted(_records(run, record), key=_age, reverse=True)
+    earlier = list(_records(run, record))
     for step in steps:
         step["products"] = [_compared(product, earlier) for product in step["products"]]
     return steps
 
 
 def _records(run: Run, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for folder in RunFolder.all(run.store, run.config.name):
-        if folder.relative != record["run"] and folder.ended:
-            other = folder.read_json("run.json")
-            if _age(other) < _age(record):
-                yield other
+    """Records of the runs before, the latest first."""
+    folders = [one for one in RunFolder.all(run.store, run.config.name) if one.ended and one.relative != record["run"]]
+    known = [(_age(folder, other), other) for folder in folders for other in [folder.read_json("run.json")]]
+    ours = _age(RunFolder(run.store, record["run"]), record)
+    before = [(age, other) for age, other in known if age < ours]
+    return (other for _, other in sorted(before, key=itemgetter(0), reverse=True))
 
 
-def _age(record: Mapping[str, Any]) -> tuple[str, str, int]:
-    """What later runs have more of: last night, name, version."""
-    last = max(record["nights"], default="")
-    label, version = record["run"].rpartition("/")[::2]
-    return last, label, int(version.removeprefix("v"))
+def _age(folder: RunFolder, record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What later runs have more of: last night, then the moment at which they began."""
+    return max(record["nights"], default=""), *age_of(folder)
 
 
 def _compared(product: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

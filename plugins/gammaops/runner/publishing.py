@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from gammaops.runner.task import StepTask
     from gammaops.steps.base import Fan
 
-__all__ = ["OUTPUTS", "is_made", "outputs_product", "part_product", "rows_product", "source_digests"]
+__all__ = [
+    "OUTPUTS",
+    "outputs_made",
+    "outputs_product",
+    "part_made",
+    "part_product",
+    "rows_product",
+    "source_digests",
+]
 
 log = logging.getLogger(__name__)
 OUTPUTS = "outputs"
@@ -77,13 +85,27 @@ def _part_key(task: StepTask, prepared: Any, row: Mapping[str, Any], sources: Se
     return content_key(task.ingredients(PART, row=_content(row), sources=digests, **used))
 
 
-def is_made(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> bool:
-    """Whether the store has the part of a row already; a file that cannot be read is left to the part."""
+def part_made(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product | None:
+    """The part of a row if the store has it already; a file that cannot be read is left to the part."""
     try:
         key = _part_key(task, prepared, row, source_digests(task, prepared, row))
     except FileNotFoundError:
-        return False
-    return task.run.store.find(fan.part.kind, key) is not None
+        return None
+    return task.run.store.find(fan.part.kind, key)
+
+
+def outputs_made(task: StepTask, **more: Any) -> Product | None:
+    """The product of a step, or of its collect, if the store has all of it already; arguments as `outputs_product`."""
+    store, keys = task.run.store, _output_keys(task, more)
+    found = {name: store.find(made.kind, keys[name]) for name, made in task.step.spec.produces.items()}
+    if not all(found.values()):
+        return None
+    return next(iter(found.values())) if len(found) == 1 else store.find(OUTPUTS, content_key(keys))
+
+
+def _output_keys(task: StepTask, more: Mapping[str, Any]) -> dict[str, str]:
+    """The key of each output of a step."""
+    return {name: content_key(task.ingredients(name, **more)) for name in task.step.spec.produces}
 
 
 def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: Mapping[str, Any]) -> Product:
@@ -132,7 +154,7 @@ def outputs_product(task: StepTask, compute: Callable[[Mapping[str, Any]], Mappi
         Further ingredients of the key, such as the digests of the parts.
     """
     spec = task.step.spec
-    keys = {name: content_key(task.ingredients(name, **more)) for name in spec.produces}
+    keys = _output_keys(task, more)
     found = {name: _reusable(task, made.kind, keys[name]) for name, made in spec.produces.items()}
     if not all(found.values()):
         found = _computed(task, compute, keys, more)

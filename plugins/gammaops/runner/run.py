@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gammaops.plan import PlannedStep
 
-__all__ = ["Provenance", "Run", "begin", "code_version"]
+__all__ = ["Provenance", "Run", "begin", "code_version", "requested"]
 
 FROZEN_HEADER = (
     "# The effective config of this run, frozen when it started; complete, and accepted by `gammaops run`.\n"
@@ -147,23 +147,36 @@ def begin(
     ConfigError
         If the steps cannot be wired with these parameters, or a parameter cannot be meant; nothing is written then.
     """
+    request = requested(config, scope, name=name, reuse=reuse, steps=steps)
+    request |= {"params": dict(params or {}), "who": asdict(who or Provenance())}
+    folder = RunFolder.new(store, config.name, name, request)
+    folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
+    return folder.uri_of("config.yaml")
+
+
+def requested(config: AnalysisConfig, scope: Scope, *, name: str, reuse: str, steps: tuple[str, ...]) -> dict[str, Any]:
+    """What a run is asked for, and when; see `begin`.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be meant.
+    """
     _check(config, scope, reuse, steps)
     if not name:
         raise ConfigError([_problem("label", "is empty", "a name for the run")])
-    request = {
+    return {
         "analysis": config.name,
         "name": name,
         "scope": asdict(scope),
         "reuse": reuse,
         "steps": list(steps),
-        "params": dict(params or {}),
-        "who": asdict(who or Provenance()),
+        "params": {},
+        "who": asdict(Provenance()),
         "config_digest": config.digest,
         "code": code_version(),
+        "begun": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
-    folder = RunFolder.new(store, config.name, name, request)
-    folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
-    return folder.uri_of("config.yaml")
 
 
 def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "chunk",
     "collect",
     "joined",
+    "joined_from",
     "made",
     "nothing",
     "parts_by_label",
@@ -259,7 +260,11 @@ def collect(
 
 def joined(task: StepTask, parts: Sequence[Product]) -> Product:
     """The product of a step that fans out, from the parts that can be used, in the order of the table's rows."""
-    digests = [[part_name(product), product.digest, content_key(product.metrics)] for product in parts]
     return outputs_product(
-        task, lambda out: task.science.collect(task.prepared(), task.inputs, out, parts), parts=digests
+        task, lambda out: task.science.collect(task.prepared(), task.inputs, out, parts), parts=joined_from(parts)
     )
+
+
+def joined_from(parts: Sequence[Product]) -> list[list[str]]:
+    """What of parts enters the key of the product that joins them: names, bytes, and what is said of them."""
+    return [[part_name(product), product.digest, content_key(product.metrics)] for product in parts]
