@@ -104,11 +104,13 @@ def test_threshold_and_distance_are_obeyed(driver, tmp_path):
 
 
 def test_section_lists_and_draws_the_sources(driver, tmp_path):
-    folder = tmp_path / "products" / "excess_map" / "ab"
-    folder.mkdir(parents=True)
+    folder = tmp_path / "maps"
+    folder.mkdir()
     found, table = detect(driver, simulated(nbins=1, sources=SOURCES), folder, prefix="TEST")
-    named = {"inputs": {"maps": [{"path": "products/excess_map/ab/maps.fits"}]}}
-    section = load_science("source-detection").report(driver.product("sources", found.path, sidecar=named))
+    named = {"inputs": {"maps": [{"path": "maps.fits"}]}}
+    maps = driver.product("excess_map", folder / "maps.fits")
+    shown = driver.product("sources", found.path, sidecar=named, beside=lambda _: maps)
+    section = load_science("source-detection").report(shown)
     assert section.notes[0].startswith(f"2 sources; the most significant is {table['source_name'][0]}, ")
     assert [row[0] for row in section.tables[0].rows] == list(table["source_name"])
     assert table["source_name"][0].startswith("TEST J053")
