@@ -47,6 +47,7 @@ components:
     - {name: amplitude, value: 3.8e-11, unit: TeV-1 s-1 cm-2}
     - {name: reference, value: 1.0, unit: TeV, frozen: true}
 """
+AREA = "config datasets.safe_mask.parameters.aeff_percent: 10.0 → 20.0"
 NIGHTS = ("2026-11-02", "2026-11-03")
 
 
@@ -123,7 +124,7 @@ def test_another_night_runs_and_what_reads_it_waits(folder: Path) -> None:
     ("before", "after", "step", "reason"),
     [
         ("radius: 0.11 deg", "radius: 0.12 deg", "reduce", "config datasets.on_region.radius: 0.11 deg → 0.12 deg"),
-        ("aeff_percent: 10", "aeff_percent: 20", "reduce", "config datasets.safe_mask.parameters.aeff_percent: 10.0 → 20.0"),
+        ("aeff_percent: 10", "aeff_percent: 20", "reduce", AREA),
         ("nbins: 1}}", "nbins: 2}}", "curve", "config light_curve.energy_edges.nbins: 1 → 2"),
     ],
 )  # fmt: skip

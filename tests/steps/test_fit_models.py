@@ -163,7 +163,9 @@ def test_covariance_is_told_in_the_units_of_the_parameters_and_read_back_in_thos
     # index, amplitude: errors of 0.1 and 1e-8 m-2 s-1 TeV-1, correlation 0.5.
     matrix[:2, :2] = [[0.01, 0.5e-9], [0.5e-9, 1e-16]]
     models.covariance = matrix
-    result = SimpleNamespace(success=True, message="", backend="minuit", method="migrad", nfev=1, total_stat=1.0)
+    result = SimpleNamespace(
+        success=True, message="", backend="minuit", method="migrad", nfev=1, total_stat=1.0, covariance_result="made"
+    )
     document = fit_document(models, result, {})
     told = document["fit"]["covariance"]
     assert told["units"][:2] == ["", "1 / (TeV s cm2)"]
