@@ -47,7 +47,8 @@ def run(tmp_path):
 
 
 def previous(run, nights, digest):
-    (step,) = with_previous(run, record("runs/crab/c-1/v001", nights, digest))
+    ours = RunFolder.new(run.store, "crab", "c", {"begun": "2026-11-27T08:00:00.000000+00:00"})
+    (step,) = with_previous(run, record(ours.relative, nights, digest))
     return step["products"][0].get("previous")
 
 
@@ -55,6 +56,14 @@ def test_the_run_before_is_that_of_the_last_night_before(run):
     found = previous(run, ["2026-11-03"], "3")
     assert found["run"] == "2026-11-02"
     assert found["parameters"]["index"]["value"] == 2.2
+
+
+def test_of_two_runs_of_a_night_the_one_before_is_the_one_that_began_before(run):
+    for name, hour, value in (("y", 6, 2.5), ("x", 7, 2.4), ("z", 9, 2.7)):
+        folder = RunFolder.new(run.store, "crab", name, {"begun": f"2026-11-27T0{hour}:00:00.000000+00:00"})
+        made = record(folder.relative, ["2026-11-03"], name, value)
+        folder.create("run.json", json.dumps(made).encode())
+    assert previous(run, ["2026-11-03"], "3")["parameters"]["index"]["value"] == 2.4
 
 
 def test_the_very_same_fit_tells_nothing(run):

@@ -17,7 +17,7 @@ _EXCESS_MAP = {
 SPEC = StepSpec(
     tag="excess-map",
     doc="Maps of excess counts and their significance; several datasets are combined.",
-    version=1,
+    version=2,
     schema={"excess_map": block("Which maps are made", _EXCESS_MAP)},
     reads=("excess_map",),
     consumes={"datasets": Port(("datasets",), "Map datasets", max=None)},
