@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Taken", "Verdict", "cut_flow", "judge", "merged", "step_outcomes"]
+__all__ = [
+    "TERMINAL", "USABLE", "LedgerRow", "StepOutcome", "Taken", "Verdict", "cut_flow", "judge", "merged",
+    "step_outcomes",
+]  # fmt: skip
 
 USABLE = ("done", "reused")
 TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})

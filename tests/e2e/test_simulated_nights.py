@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 
 import gammaops
 from gammaops.cli import main
@@ -149,6 +151,50 @@ def test_replaced_observation_is_found_and_it_alone_is_reduced(tmp_path: Path, m
     states = {1: ("reused", ""), 2: ("done", ""), 3: ("quarantined", "truncated")}
     assert ledger(store.root, run(store.root, nights=NIGHTS[:1])) == states
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+def test_withdrawn_observation_is_found_and_its_night_made_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=1, observations=3, duration_min=3, size="small"))
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    store, config = ProductStore(tmp_path / "store"), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+    run(store.root, nights=NIGHTS[:1])
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+    for name in ("obs-index.fits.gz", "hdu-index.fits.gz"):
+        table = Table.read(tmp_path / "archive" / name)
+        table[table["OBS_ID"] != 2].write(tmp_path / "archive" / name, overwrite=True)
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, row)[0] for row in found] == list(NIGHTS[:1])
+    assert ledger(store.root, run(store.root, nights=NIGHTS[:1])) == {1: ("reused", ""), 3: ("reused", "")}
+    assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "state"),
+    [
+        ("duplicate-copy", "block", ("done", "duplicate-copy")),
+        ("duplicate-id", "block", ("quarantined", "duplicate-id")),
+        ("duplicate-id", "first", ("done", "duplicate-resolved")),
+        ("duplicate-id", "last", ("done", "duplicate-resolved")),
+    ],
+)
+def test_duplicates_are_copies_or_resolved_by_rule_or_blocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, state: tuple[str, str]
+) -> None:
+    plan = ArchivePlan(nights=1, observations=2, duration_min=3, size="small", seed=1)
+    simulate_archive(tmp_path / "plain" / "archive", plan)
+    simulate_archive(tmp_path / "twice" / "archive", replace(plan, bad={2: kind}))
+    text = CONFIG.replace("datastore: archive,", f"datastore: archive, duplicates: {rule},")
+    found = {}
+    for name in ("plain", "twice"):
+        monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path / name))
+        found[name] = ledger(tmp_path / f"{name}-store", run(tmp_path / f"{name}-store", text))
+    assert found["plain"] == {1: ("done", ""), 2: ("done", "")}
+    assert found["twice"] == {1: ("done", ""), 2: state}
+    same = dataset_digests(tmp_path / "plain-store") == dataset_digests(tmp_path / "twice-store")
+    assert same == (kind == "duplicate-copy" or rule == "first")
 
 
 MASKED = CONFIG.replace(

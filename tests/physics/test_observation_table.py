@@ -28,6 +28,7 @@ def selection(**given_keys):
         "obs_file": None,
         "obs_cone": CONE,
         "obs_time": {"start": None, "stop": None},
+        "duplicates": "block",
         "required_irf": ["aeff", "edisp"],
         "quality": quality,
     }
@@ -240,6 +241,27 @@ def test_folder_that_leads_outside_is_outside(tmp_path):
 def test_id_listed_twice_is_one_quarantined_row(tmp_path):
     folder = write_archive(tmp_path, [(1, 0), (1, 5000), (2, 9000)])
     assert states(table_of(folder)) == {1: ("quarantined", "duplicate-id"), 2: ("selected", "")}
+
+
+def test_copies_are_taken_once_and_it_is_said(tmp_path):
+    folder = write_archive(tmp_path, [(1, 0), (1, 0), (2, 9000)])
+    index = Table.read(folder / "obs-index.fits.gz")
+    index["ZEN_PNT"] = 20.0
+    index.write(folder / "obs-index.fits.gz", overwrite=True)
+    table = table_of(folder)
+    assert states(table) == {1: ("selected", "duplicate-copy"), 2: ("selected", "")}
+    assert table["reason"][0] == "listed 2 times in the observation index, all the same; taken once"
+    assert table["hdus"][0].count('"events"') == table["hdus"][1].count('"events"')
+
+
+@pytest.mark.parametrize(("rule", "start"), [("first", 0), ("last", 5000)])
+def test_one_of_two_versions_is_taken_by_rule(tmp_path, rule, start):
+    folder = write_archive(tmp_path, [(1, 0), (1, 5000)])
+    table = table_of(folder, duplicates=rule)
+    assert states(table) == {1: ("selected", "duplicate-resolved")}
+    assert f"the {rule} one is taken, as observations.duplicates says" in table["reason"][0]
+    single = table_of(write_archive(tmp_path / "single", [(1, start)]))
+    assert table["tstart"][0] == single["tstart"][0]
 
 
 @pytest.mark.requirement("A4.9")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from astropy.time import Time
 from gammaops.errors import ConfigError, Problem
 from gammaops.nights import night_of
 from gammaops.physics.archive import Archive, as_text
+from gammaops.physics.duplicates import Chosen, chosen
 from gammaops.physics.geometry import sky_coord
 from gammaops.physics.listed_files import ListedFiles
 from gammaops.physics.overrides import decisions_about
@@ -83,28 +84,27 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
         If the config's list of observations is empty or has something else in it, or nights lack a site.
     """
     expected, unknown = _expected(archive, selection, scope)
-    first_of: dict[int, int] = {}
-    times: dict[int, int] = {}
+    listed: dict[int, list[int]] = {}
     for index in expected:
-        obs_id = int(archive.obs_ids[index])
-        first_of.setdefault(obs_id, index)
-        times[obs_id] = times.get(obs_id, 0) + 1
-    nights = dict(zip(first_of.values(), _nights(archive, list(first_of.values()), scope), strict=True))
+        listed.setdefault(int(archive.obs_ids[index]), []).append(index)
+    nights = dict(zip(expected, _nights(archive, expected, scope), strict=True))
     required = ALWAYS_NEEDED | needed | set(selection["required_irf"] or ())
     files = ListedFiles(archive.folder)
     quality = _Quality(archive, selection["quality"])
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
-    for obs_id, index in first_of.items():
-        hdus = archive.hdu_rows.get(obs_id, [])
+    for obs_id, indices in listed.items():
+        # Whether copies are alike is found out by reading them, so nothing outside the archive may be among them.
+        outside = _outside(archive.hdu_rows.get(obs_id, []), files)
+        one = Chosen(indices[0], ()) if outside else chosen(archive, obs_id, indices, selection["duplicates"])
         state = (
-            _duplicate(times[obs_id], hdus)
-            or _outside(hdus, files)
-            or quality.rejection(obs_id, index)
-            or _lacking(hdus, required)
-            or _absent(hdus, files)
-            or quality.acceptance(obs_id, index)
+            outside
+            or (_State("quarantined", "duplicate-id", one.refusal) if one.refusal else None)
+            or quality.rejection(obs_id, one.index)
+            or _lacking(one.hdus, required)
+            or _absent(one.hdus, files)
+            or _noted(quality.acceptance(obs_id, one.index), one)
         )
-        rows[obs_id] = _row(archive, index, nights[index], hdus, state)
+        rows[obs_id] = _row(archive, one.index, nights[one.index], one.hdus, state)
     unsure = [str(obs_id) for obs_id in sorted(rows) if rows[obs_id]["reason_class"] == NOT_JUDGED]
     if unsure:
         log.warning("not judged by every quality cut, for want of observations before: %s", ", ".join(unsure))
@@ -211,14 +211,10 @@ def _unknown_row(obs_id: int, folder: Path) -> dict[str, Any]:
     return {**empty, **vars(state)}
 
 
-def _duplicate(times: int, hdus: Sequence[Mapping[str, Any]]) -> _State | None:
-    events = sum(hdu["type"] == "events" for hdu in hdus)
-    if times > 1 or events > 1:
-        where = (
-            f"{times} times in the observation index" if times > 1 else f"with {events} event lists in the HDU index"
-        )
-        return _State("quarantined", "duplicate-id", f"listed {where}; somebody must say which one is right")
-    return None
+def _noted(state: _State, one: Chosen) -> _State:
+    """The state of a row that is selected, with what was chosen among several entries."""
+    reason = "; ".join(filter(None, (one.note, state.reason)))
+    return replace(state, reason_class=state.reason_class or one.note_class, reason=reason)
 
 
 def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[str]) -> _State | None:

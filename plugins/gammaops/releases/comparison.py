@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError
+from gammaops.ledger import USABLE
 from gammaops.products import canonical_json
 from gammaops.runner.science import changes_between
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from gammaops.releases.selection import Side
 
 __all__ = ["Comparison", "Difference", "Tolerances", "compared"]
-
-USABLE = ("done", "reused")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ _REASONS = MappingProxyType(
         "irf-not-finite": ("an instrument response holds values that are no numbers", _IRF),
         "duplicate-id": (
             "the archive lists it more than once",
-            "Ask the data manager which one is right and to take the other out of the index.",
+            "Ask the data manager which one is right, to put in order in the index or by observations.duplicates.",
         ),
         "no-off-region": (
             "there is no room for a background region",

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError, ProductMissing
-from gammaops.ledger import TERMINAL
+from gammaops.ledger import TERMINAL, USABLE
 from gammaops.products import ProductStore, RunFolder, canonical_json, content_key, rows_of, with_rows
+from gammaops.runner.history import age_of
 from gammaops.runner.publishing import source_digests
 from gammaops.runner.task import StepTask
 from gammaops.steps.base import Scope
@@ -28,7 +29,8 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
 
     A night is late if the archive offers an observation of it, or has one to reject or to quarantine, that no run of
     that night has brought to a terminal state, or whose files were replaced since (a new calibration, a whole copy of a
-    damaged file). An observation that is still missing starts nothing.
+    damaged file). It is late too if its last run used an observation that the archive does not list any more. An
+    observation that is still missing starts nothing.
 
     Parameters
     ----------
@@ -49,7 +51,9 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
         return []
     nights = _earlier(run)
     settled = _settled(run, nights)
-    late = [night for night, row in _archive_rows(run, nights, who) if not _is_settled(run, row, settled)]
+    rows = list(_archive_rows(run, nights, who))
+    late = [night for night, row in rows if row["present"] and not _is_settled(run, row, settled)]
+    late += _withdrawn(run, nights, {(row["step"], int(row["obs_id"])) for _, row in rows})
     wanted = [night for night in sorted(set(late)) if not is_busy(night)][:limit]
     return _publish(run, wanted) if wanted else []
 
@@ -63,7 +67,7 @@ def _earlier(run: Run) -> list[str]:
 
 
 def _archive_rows(run: Run, nights: Sequence[str], who: Provenance) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """What the archive holds of these nights now, of all data-reduction steps, but for what is missing."""
+    """What the archive lists of these nights now, of all data-reduction steps, and whether its files are there."""
     scope = Scope(nights=tuple(nights), longitude_deg=run.scope.longitude_deg)
     for step in run.plan.steps if nights else ():
         if step.spec.observations:
@@ -71,9 +75,27 @@ def _archive_rows(run: Run, nights: Sequence[str], who: Provenance) -> Iterable[
             task = StepTask.without_inputs(run, step.name, who)
             prepared = task.prepared()
             for row in task.science.split(prepared, task.inputs, scope):
-                if row["status"] != "missing":
-                    files = source_digests(task, prepared, row) if row["status"] == "selected" else []
-                    yield str(row["night"]), {"step": step.name, "obs_id": row["obs_id"], "sources": files}
+                about = {"step": step.name, "obs_id": row["obs_id"], "present": row["status"] != "missing"}
+                files = source_digests(task, prepared, row) if row["status"] == "selected" else []
+                yield str(row["night"]), {**about, "sources": files}
+
+
+def _withdrawn(run: Run, nights: Sequence[str], offered: set[tuple[str, int]]) -> list[str]:
+    """Nights whose last run used an observation that the archive does not list any more."""
+    last: dict[str, Mapping[str, Any]] = {}
+    folders = [folder for folder in RunFolder.all(run.store, run.config.name) if folder.ended and _official(folder)]
+    for folder in sorted(folders, key=age_of):
+        record = folder.read_json("run.json")
+        # A run of single observations, or of part of a night, says nothing about the others.
+        if len(record["nights"]) == 1 and set(record["scope"]["nights"]) == set(record["nights"]):
+            last[record["nights"][0]] = record
+    return [
+        night
+        for night in nights
+        for row in last.get(night, {}).get("ledger", ())
+        for step, made in row["steps"].items()
+        if made["state"] in USABLE and (step, row["obs_id"]) not in offered
+    ]
 
 
 def _is_settled(run: Run, row: Mapping[str, Any], settled: Mapping[tuple[str, int], Sequence[str]]) -> bool:

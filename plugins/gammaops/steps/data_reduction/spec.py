@@ -45,6 +45,9 @@ _OBSERVATIONS = {
         ["aeff", "edisp", "psf", "bkg"],
     ),
     "settle": quantity("s", "A file that is not whole and changed so recently is still being copied", "600 s", low=0),
+    "duplicates": choice(
+        ("block", "first", "last"), "Which is taken of versions listed under one obs_id; copies are taken once", "block"
+    ),
     "quality": block("Cuts that reject an observation", QUALITY),
 }
 
