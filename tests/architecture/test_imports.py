@@ -23,7 +23,7 @@ RANKS = {
     "config": 4, "ledger": 4, "lineage": 4,
     "plan": 5, "report": 5,
     "runner": 6, "simulation": 6, "conversion": 6,
-    "api": 7, "care": 7, "releases": 7,
+    "api": 7, "care": 7,
     "cli": 8, "orchestration": 8,
     "__main__": 9,
 }  # fmt: skip

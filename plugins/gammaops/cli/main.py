@@ -22,11 +22,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
 COMMANDS = {
     "convert": "Make a config of ours from one of gammapy's.",
-    "diff": "Compare two releases or runs in physical terms.",
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
     "products": "List, show, verify and collect what is in the store.",
-    "releases": "Freeze finished runs, and promote releases.",
     "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",

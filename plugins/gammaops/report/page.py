@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gammaops.report.views import LedgerRow
     from gammaops.steps.base import Section
 
-__all__ = ["Part", "environment", "render_report"]
+__all__ = ["Part", "render_report"]
 
 _ORDER = ("excess_map", "ts_map", "flux_points", "light_curve", "fit", "reference_check", "off_test", "datasets")
 _OPEN_UP_TO = 30
@@ -84,7 +84,7 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
     products = product_rows(steps)
     lineage = lineage_views(_mappings(record.get("lineage")))
     return (
-        environment()
+        _environment()
         .get_template("page.html.j2")
         .render(
             analysis=str(record.get("analysis") or "unnamed analysis"),
@@ -162,9 +162,8 @@ def _data_uri(png: bytes) -> str:
 
 
 @cache
-def environment() -> Environment:
-    """Templates of all pages, with what they share."""
-    found = Environment(
+def _environment() -> Environment:
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -172,5 +171,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters["data_uri"] = _data_uri
-    return found
+    environment.filters["data_uri"] = _data_uri
+    return environment

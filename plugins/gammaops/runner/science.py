@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gammaops.products import Product
 
 __all__ = [
-    "changes_between",
     "make_reproducible",
     "read_rows",
     "render_report",
@@ -34,12 +33,6 @@ def science_modules(tags: Sequence[str]) -> list[str]:
 def make_reproducible(path: Path) -> None:
     """Take out of a payload what records the moment of writing."""
     import_module("gammaops.physics.reproducible").make_reproducible(path)
-
-
-def changes_between(first: Product, second: Product) -> list[Any]:
-    """In what numbers two products of one kind differ: see `gammaops.physics.comparing`."""
-    found: list[Any] = import_module("gammaops.physics.comparing").changes_between(first, second)
-    return found
 
 
 def read_rows(path: Path) -> Sequence[dict[str, Any]]:
