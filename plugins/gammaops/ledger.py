@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["TERMINAL", "LedgerRow", "StepOutcome", "Verdict", "cut_flow", "judge", "merged", "step_outcomes"]
+__all__ = [
+    "STATES",
+    "TERMINAL",
+    "USABLE",
+    "LedgerRow",
+    "StepOutcome",
+    "Verdict",
+    "cut_flow",
+    "judge",
+    "merged",
+    "step_outcomes",
+]
 
 USABLE = ("done", "reused")
 TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})

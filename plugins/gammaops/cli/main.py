@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
     "products": "List, show, verify and collect what is in the store.",
+    "releases": "Freeze, promote and list releases.",
     "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",
