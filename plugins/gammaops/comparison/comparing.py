@@ -11,10 +11,10 @@ from gammaops.comparison.items import Item, ItemKey, digest_of, items_of
 from gammaops.comparison.sides import paired
 from gammaops.errors import GammaopsError
 from gammaops.ledger import USABLE
-from gammaops.physics.differences import OTHER, Difference, Tolerances
+from gammaops.physics.differences import Difference, Tolerances, unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from gammaops.comparison.sides import RecordedRun, Side
     from gammaops.products import Product, ProductStore
@@ -118,12 +118,7 @@ class Comparison:
         return alone + len(self.moved) + sum(pair.flagged for pair in self.products)
 
 
-def compare(
-    before: Side,
-    after: Side,
-    tolerances: Tolerances | None = None,
-    progress: Callable[[int, int], object] = lambda done, total: None,
-) -> Comparison:
+def compare(before: Side, after: Side, tolerances: Tolerances | None = None) -> Comparison:
     """Compare two sides.
 
     Parameters
@@ -132,8 +127,6 @@ def compare(
         A and B: what was, and what is to be judged.
     tolerances : Tolerances, optional
         What is not worth a look.
-    progress : callable
-        Called with how many runs are done, and how many there are.
 
     Raises
     ------
@@ -142,15 +135,13 @@ def compare(
     """
     limits = tolerances or Tolerances()
     runs, moved, products = [], [], []
-    pairs = paired(before, after)
-    for number, (one, other) in enumerate(pairs, 1):
+    for one, other in paired(before, after):
         title = next(run.title for run in (other, one) if run)
         folders = [None if run is None else run.folder.relative for run in (one, other)]
         runs.append((title, folders[0], folders[1]))
         if one and other:
             moved += list(_moved(title, one.record, other.record))
             products += list(_products(title, one, other, limits))
-        progress(number, len(pairs))
     return Comparison(before, after, limits, tuple(runs), tuple(moved), tuple(products))
 
 
@@ -161,7 +152,7 @@ def _moved(title: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iter
         states = [_outcome(row) for row in pair]
         if states[0] != states[1]:
             reasons = [row.get("reason", "") for row in reversed(pair)]
-            yield Moved(title, obs_id, archive, *states, next(filter(None, reasons), ""))
+            yield Moved(title, obs_id, archive, states[0], states[1], next(filter(None, reasons), ""))
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
@@ -199,8 +190,8 @@ def _compared(
     if digest_of(paths[0]) == digest_of(paths[1]) != "":
         return blank
     try:
-        products = [_opened(run.folder.store, path) for run, path in zip(runs, paths, strict=True)]
-        differences = tuple(_differences(kind, *products, limits))
+        products = tuple(_opened(run.folder.store, path) for run, path in zip(runs, paths, strict=True))
+        differences = tuple(_differences(kind, products[0], products[1], limits))
     except (GammaopsError, AttributeError, KeyError, TypeError, ValueError) as error:
         return replace(blank, result=UNREADABLE, problem=f"{type(error).__name__}: {error}")
     result = CHANGED if any(one.flagged for one in differences) else CLOSE if differences else IDENTICAL
@@ -215,7 +206,7 @@ def _opened(store: ProductStore, path: str) -> Product:
 def _differences(kind: str, before: Product, after: Product, limits: Tolerances) -> list[Difference]:
     if before.path is None or after.path is None:
         told = [" ".join(filter(None, (one.status, one.sidecar.get("reason", "")))) for one in (before, after)]
-        return [] if told[0] == told[1] else [Difference("outcome", *told, "", None, OTHER)]
+        return [] if told[0] == told[1] else [unlike("outcome", told)]
     # Gammapy is loaded for what differs alone.
     compare_files = import_module("gammaops.physics.product_differences").product_differences
     found: list[Difference] = compare_files(kind, before.path, after.path, limits)

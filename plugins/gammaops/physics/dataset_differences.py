@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gammapy.datasets import MapDatasetOnOff
 
 from gammaops.physics.datasets_io import read_dataset
-from gammaops.physics.differences import ABSOLUTE, COUNTS, OTHER, RELATIVE, Difference, relative
+from gammaops.physics.differences import ABSOLUTE, COUNTS, RELATIVE, Difference, relative, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,16 +49,16 @@ def dataset_differences(before: Path, after: Path, tolerances: Tolerances) -> li
 
 def _counts(one: MapDataset, other: MapDataset, name: str, tolerances: Tolerances) -> Iterator[Difference]:
     """Total counts; where the bins are the same, how many events are in another bin or in one alone."""
-    maps = [getattr(dataset, name, None) for dataset in (one, other)]
+    maps: list[Any] = [getattr(dataset, name, None) for dataset in (one, other)]
     if maps[0] is None and maps[1] is None:
         return
     totals = [None if item is None else float(np.nansum(item.data)) for item in maps]
     if None in totals or not _same_bins(*maps):
         sizes = [None if item is None else _bins(item) for item in maps]
-        yield Difference(f"{name}, bins", *sizes, "", None, OTHER)
+        yield unlike(f"{name}, bins", sizes)
         return
     moved = float(np.nansum(np.abs(maps[1].data.astype(float) - maps[0].data.astype(float))))
-    yield Difference(name, *totals, "", moved, COUNTS, tolerances.counts)
+    yield Difference(name, totals, "", moved, COUNTS, tolerances.counts)
 
 
 def _same_bins(one: Map, other: Map) -> bool:
@@ -77,7 +77,7 @@ def _safe(one: MapDataset, other: MapDataset) -> Iterator[Difference]:
     if any(mask is None for mask in masks) or masks[0].data.shape != masks[1].data.shape:
         return
     numbers = [float(mask.data.sum()) for mask in masks]
-    yield Difference("safe bins", *numbers, "", float((masks[0].data ^ masks[1].data).sum()), ABSOLUTE)
+    yield Difference("safe bins", numbers, "", float((masks[0].data ^ masks[1].data).sum()), ABSOLUTE)
 
 
 def _exposure(one: MapDataset, other: MapDataset, tolerances: Tolerances) -> Iterator[Difference]:
@@ -85,11 +85,11 @@ def _exposure(one: MapDataset, other: MapDataset, tolerances: Tolerances) -> Ite
     maps = [dataset.exposure for dataset in (one, other)]
     if maps[0] is None or maps[1] is None:
         if maps[0] is not maps[1]:
-            yield Difference("exposure", *[None if item is None else "there" for item in maps], "", None, OTHER)
+            yield unlike("exposure", [None if item is None else "there" for item in maps])
         return
     axes = [item.geom.axes["energy_true"] for item in maps]
     if not axes[0].is_allclose(axes[1], rtol=1e-6):
-        yield Difference("exposure, true energies", *[_range(axis) for axis in axes], "TeV", None, OTHER)
+        yield unlike("exposure, true energies", [_range(axis) for axis in axes], "TeV")
         return
     values = [_by_energy(item) for item in maps]
     matter = values[0] > NEGLIGIBLE * values[0].max()
@@ -101,9 +101,9 @@ def _exposure(one: MapDataset, other: MapDataset, tolerances: Tolerances) -> Ite
     place = _most(change, energies)
     pair = float(values[0][place]), float(values[1][place])
     name = f"exposure at {energies[place]:.3g} TeV"
-    yield Difference(name, *pair, EXPOSURE_UNIT, float(change[place]), RELATIVE, tolerances.exposure)
+    yield Difference(name, pair, EXPOSURE_UNIT, float(change[place]), RELATIVE, tolerances.exposure)
     typical = float(np.median(change[matter]))
-    yield Difference("exposure, median over energies", None, None, "", typical, RELATIVE, None)
+    yield Difference("exposure, median over energies", (None, None), "", typical, RELATIVE, None)
 
 
 def _most(change: np.ndarray, energies: np.ndarray) -> int:
@@ -142,17 +142,17 @@ def _background(dataset: MapDataset) -> float:
 
 def _response(one: MapDataset, other: MapDataset, name: str, limit: float) -> Iterator[Difference]:
     """Share of the energy dispersion, or of the point spread function, that has moved elsewhere."""
-    maps = [_response_map(dataset, name) for dataset in (one, other)]
+    maps: list[Any] = [_response_map(dataset, name) for dataset in (one, other)]
     if maps[0] is None and maps[1] is None:
         return
     if any(item is None for item in maps) or maps[0].data.shape != maps[1].data.shape:
         shapes = [None if item is None else str(item.data.shape) for item in maps]
-        yield Difference(f"{name}, bins", *shapes, "", None, OTHER)
+        yield unlike(f"{name}, bins", shapes)
         return
     data = [np.nan_to_num(item.data.astype(float)) for item in maps]
     whole = np.abs(data[0]).sum()
     moved = float(np.abs(data[1] - data[0]).sum() / whole / 2) if whole else 0.0
-    yield Difference(f"{name}, share that moved", None, None, "", moved, RELATIVE, limit)
+    yield Difference(f"{name}, share that moved", (None, None), "", moved, RELATIVE, limit)
 
 
 def _response_map(dataset: MapDataset, name: str) -> Map | None:

@@ -8,9 +8,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ABSOLUTE", "COUNTS", "OTHER", "RELATIVE", "SIGMA", "Difference", "Tolerances", "in_sigma", "relative"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "ABSOLUTE",
+    "COUNTS",
+    "OTHER",
+    "RELATIVE",
+    "SIGMA",
+    "Difference",
+    "Tolerances",
+    "in_sigma",
+    "relative",
+    "unlike",
+]
 
 COUNTS, RELATIVE, SIGMA, ABSOLUTE, OTHER = "counts", "relative", "sigma", "absolute", "other"
 
@@ -52,8 +66,8 @@ class Difference:
     ----------
     quantity : str
         ``exposure at 1.2 TeV``, ``crab.spectral.index``, …
-    before, after : float or str, optional
-        In the first and the second; None where it is not there.
+    pair : sequence of float or str, optional
+        What it is in the first and in the second; None where it is not there.
     unit : str
         Of both.
     size : float, optional
@@ -65,8 +79,7 @@ class Difference:
     """
 
     quantity: str
-    before: float | str | None
-    after: float | str | None
+    pair: Sequence[float | str | None]
     unit: str
     size: float | None
     measure: str
@@ -79,19 +92,16 @@ class Difference:
             return False
         return self.size is None or not abs(self.size) <= self.limit
 
-    @property
-    def excess(self) -> float:
-        """How many times the limit it is; infinite where there is no size, zero where there is no limit."""
-        if self.limit is None:
-            return 0.0
-        if self.size is None or not math.isfinite(self.size):
-            return math.inf
-        return abs(self.size) / self.limit if self.limit else abs(self.size) * math.inf if self.size else 0.0
-
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON types; what is not finite is null."""
-        found = {name: _finite(value) for name, value in vars(self).items()}
-        return {**found, "flagged": self.flagged}
+        numbers = {"before": self.pair[0], "after": self.pair[1], "size": self.size, "limit": self.limit}
+        words = {"quantity": self.quantity, "unit": self.unit, "measure": self.measure, "flagged": self.flagged}
+        return {**words, **{name: _finite(value) for name, value in numbers.items()}}
+
+
+def unlike(quantity: str, pair: Sequence[float | str | None], unit: str = "") -> Difference:
+    """Something that is another thing in the second, or is there in one alone."""
+    return Difference(quantity, pair, unit, None, OTHER)
 
 
 def relative(quantity: str, before: float, after: float, limit: float | None, unit: str = "") -> Difference:
@@ -100,18 +110,18 @@ def relative(quantity: str, before: float, after: float, limit: float | None, un
         size: float | None = 0.0
     else:
         size = after / before - 1 if before and math.isfinite(after / before) else None
-    return Difference(quantity, before, after, unit, size, RELATIVE, limit)
+    return Difference(quantity, (before, after), unit, size, RELATIVE, limit)
 
 
 def in_sigma(quantity: str, pair: tuple[float, float], error: float, limit: float, unit: str = "") -> Difference:
     """A number with an error: by how many errors of the first it has changed; without an error, relative to 1 %."""
     before, after = pair
     if before == after or (math.isnan(before) and math.isnan(after)):
-        return Difference(quantity, before, after, unit, 0.0, SIGMA, limit)
+        return Difference(quantity, (before, after), unit, 0.0, SIGMA, limit)
     if not (math.isfinite(error) and error > 0):
         return relative(quantity, before, after, Tolerances.background, unit)
     size = (after - before) / error
-    return Difference(quantity, before, after, unit, size if math.isfinite(size) else None, SIGMA, limit)
+    return Difference(quantity, (before, after), unit, size if math.isfinite(size) else None, SIGMA, limit)
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gammaops.physics.differences import COUNTS, OTHER, RELATIVE, SIGMA, Difference, in_sigma, relative
+from gammaops.physics.differences import ABSOLUTE, COUNTS, RELATIVE, SIGMA, Difference, in_sigma, relative, unlike
 from gammaops.physics.flux_io import read_flux_maps, read_flux_points
 from gammaops.physics.models_io import read_fit
 
@@ -35,12 +35,12 @@ def fit_differences(before: Path, after: Path, tolerances: Tolerances) -> list[D
     found = []
     success = ["converged" if fit["success"] else "not converged" for fit in fits]
     if success[0] != success[1]:
-        found.append(Difference("fit", *success, "", None, OTHER))
+        found.append(unlike("fit", success))
     parameters = [{one["name"]: one for one in fit["parameters"]} for fit in fits]
     for name in dict.fromkeys((*parameters[0], *parameters[1])):
         found.append(_parameter(name, parameters[0].get(name), parameters[1].get(name), tolerances))
     stats = [float(fit["total_stat"]) for fit in fits]
-    found.append(Difference("fit statistic", *stats, "", stats[1] - stats[0], "absolute", None))
+    found.append(Difference("fit statistic", stats, "", stats[1] - stats[0], ABSOLUTE, None))
     return found
 
 
@@ -49,11 +49,11 @@ def _parameter(
 ) -> Difference:
     if one is None or other is None or one["unit"] != other["unit"]:
         told = [None if item is None else f"{item['value']:.6g} {item['unit']}".strip() for item in (one, other)]
-        return Difference(name, *told, "", None, OTHER)
+        return unlike(name, told)
     pair = float(one["value"]), float(other["value"])
     if one["frozen"] != other["frozen"]:
         told = [f"{item['value']:.6g} {'frozen' if item['frozen'] else 'free'}" for item in (one, other)]
-        return Difference(name, *told, one["unit"], None, OTHER)
+        return unlike(name, told, one["unit"])
     if one["frozen"]:
         return relative(f"{name} (frozen)", *pair, FROZEN, one["unit"])
     return in_sigma(name, pair, float(one["error"]), tolerances.sigma, one["unit"])
@@ -67,7 +67,7 @@ def flux_point_differences(before: Path, after: Path, tolerances: Tolerances) ->
         one, other = bins[0].get(name), bins[1].get(name)
         if one is None or other is None:
             told = [None if item is None else item[0] for item in (one, other)]
-            found.append(Difference(f"flux, {name}", *told, FLUX, None, OTHER))
+            found.append(unlike(f"flux, {name}", told, FLUX))
         else:
             found.append(in_sigma(f"flux, {name}", (one[0], other[0]), one[1], tolerances.sigma, FLUX))
     return found
@@ -87,7 +87,9 @@ def _fluxes(points: FluxPoints) -> dict[str, tuple[float, float]]:
 def _labels(axis: MapAxis) -> list[str]:
     """The bins of an axis in words; a single dataset says nothing."""
     if axis.name == "time":
-        return [f"{start.isot[:19]} to {stop.isot[:19]}" for start, stop in zip(axis.time_min, axis.time_max, strict=True)]
+        return [
+            f"{start.isot[:19]} to {stop.isot[:19]}" for start, stop in zip(axis.time_min, axis.time_max, strict=True)
+        ]
     if not hasattr(axis, "edges_min"):
         return [str(label) if axis.nbin > 1 else "" for label in axis.center]
     unit = "TeV" if axis.name == "energy" else axis.unit
@@ -101,7 +103,7 @@ def flux_map_differences(before: Path, after: Path, tolerances: Tolerances) -> l
     names = [set(one._data) for one in maps]
     found: list[Difference] = []
     for name in sorted(names[0] ^ names[1]):
-        found.append(Difference(name, *["there" if name in known else None for known in names], "", None, OTHER))
+        found.append(unlike(name, ["there" if name in known else None for known in names]))
     for name in sorted(names[0] & names[1]):
         if name not in STATISTIC and not name.endswith(ERRORS):
             found += _quantity(name, *maps, tolerances)
@@ -111,17 +113,17 @@ def flux_map_differences(before: Path, after: Path, tolerances: Tolerances) -> l
 def _quantity(name: str, one: FluxMaps, other: FluxMaps, tolerances: Tolerances) -> Iterator[Difference]:
     maps = one._data[name], other._data[name]
     if maps[0].data.shape != maps[1].data.shape:
-        yield Difference(f"{name}, bins", *[str(item.data.shape) for item in maps], "", None, OTHER)
+        yield unlike(f"{name}, bins", [str(item.data.shape) for item in maps])
         return
     values = [item.data.astype(float) for item in maps]
     blank = [np.isnan(value) for value in values]
     if (blank[0] ^ blank[1]).any():
-        yield Difference(f"{name}, pixels with a value", *[float((~one).sum()) for one in blank], "", None, OTHER)
+        yield unlike(f"{name}, pixels with a value", [float((~one).sum()) for one in blank])
     change = np.nan_to_num(values[1] - values[0])
     size, measure, limit = _sized(name, change, values[0], one._data.get(f"{name}_err"), tolerances)
     place = np.unravel_index(int(np.argmax(np.abs(size))), size.shape)
     pair = float(values[0][place]), float(values[1][place])
-    yield Difference(f"{name}, largest in the map", *pair, str(maps[0].unit), float(size[place]), measure, limit)
+    yield Difference(f"{name}, largest in the map", pair, str(maps[0].unit), float(size[place]), measure, limit)
 
 
 def _sized(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gammaops.physics.dataset_differences import dataset_differences
-from gammaops.physics.differences import OTHER, Difference
+from gammaops.physics.differences import Difference, unlike
 from gammaops.physics.flux_differences import fit_differences, flux_map_differences, flux_point_differences
 from gammaops.physics.table_differences import mask_differences, table_differences
 
@@ -33,5 +33,5 @@ def product_differences(kind: str, before: Path, after: Path, tolerances: Tolera
     """Two products of one kind with different bytes; of a kind that nobody here can read, that they differ."""
     compare = BY_KIND.get(kind) or (table_differences if before.suffix == after.suffix == ".ecsv" else None)
     if compare is None:
-        return [Difference("bytes", *[f"{path.stat().st_size} bytes" for path in (before, after)], "", None, OTHER)]
+        return [unlike("bytes", [f"{path.stat().st_size} bytes" for path in (before, after)])]
     return compare(before, after, tolerances)

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Table
 from gammapy.maps import Map
 
-from gammaops.physics.differences import ABSOLUTE, OTHER, RELATIVE, Difference
+from gammaops.physics.differences import ABSOLUTE, RELATIVE, Difference, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,11 @@ def table_differences(before: Path, after: Path, tolerances: Tolerances) -> list
     one, other = (Table.read(path, format="ascii.ecsv") for path in (before, after))
     found = []
     if len(one) != len(other):
-        found.append(Difference("rows", float(len(one)), float(len(other)), "", None, OTHER))
+        found.append(unlike("rows", (float(len(one)), float(len(other)))))
     for name in dict.fromkeys((*one.colnames, *other.colnames)):
         if name not in one.colnames or name not in other.colnames:
             told = ["there" if name in table.colnames else None for table in (one, other)]
-            found.append(Difference(f"column {name}", *told, "", None, OTHER))
+            found.append(unlike(f"column {name}", told))
         elif len(one) == len(other):
             found += _column(name, one, other, tolerances.background)
     return found
@@ -41,7 +41,7 @@ def _column(name: str, one: Table, other: Table, limit: float) -> Iterator[Diffe
         different = np.flatnonzero([str(left) != str(right) for left, right in zip(*values, strict=True)])
         if len(different):
             row = int(different[0])
-            yield Difference(f"{name}, row {row}", str(values[0][row]), str(values[1][row]), "", None, OTHER)
+            yield unlike(f"{name}, row {row}", (str(values[0][row]), str(values[1][row])))
         return
     left, right = (value.astype(float) for value in values)
     if not left.size or np.array_equal(left, right, equal_nan=True):
@@ -52,14 +52,14 @@ def _column(name: str, one: Table, other: Table, limit: float) -> Iterator[Diffe
     place = np.unravel_index(int(np.argmax(np.where(np.isnan(change), np.inf, np.abs(change)))), change.shape)
     size = float(change[place]) if np.isfinite(change[place]) else None
     pair = float(left[place]), float(right[place])
-    yield Difference(f"{name}, row {place[0]}", *pair, str(one[name].unit or ""), size, RELATIVE, limit)
+    yield Difference(f"{name}, row {place[0]}", pair, str(one[name].unit or ""), size, RELATIVE, limit)
 
 
 def mask_differences(before: Path, after: Path, tolerances: Tolerances) -> list[Difference]:  # noqa: ARG001 - as all
     """Pixels that are masked in one of two masks alone."""
     masks = [Map.read(path) for path in (before, after)]
     if masks[0].data.shape != masks[1].data.shape:
-        return [Difference("pixels", *[str(mask.data.shape) for mask in masks], "", None, OTHER)]
+        return [unlike("pixels", [str(mask.data.shape) for mask in masks])]
     other = float((masks[0].data.astype(bool) ^ masks[1].data.astype(bool)).sum())
-    return [Difference("pixels that are not masked", *[float(mask.data.astype(bool).sum()) for mask in masks], "",
+    return [Difference("pixels that are not masked", [float(mask.data.astype(bool).sum()) for mask in masks], "",
                        other, ABSOLUTE)]  # fmt: skip
