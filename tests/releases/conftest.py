@@ -13,10 +13,14 @@ from astropy.io import fits
 import gammaops
 from gammaops.config import parse_config
 from gammaops.products import ProductStore, RunFolder
+from gammaops.releases.choosing import choose_runs
+from gammaops.releases.freezing import freeze
+from gammaops.releases.names import Signature
 from gammaops.runner import LocalRun
 from gammaops.simulation import ArchivePlan, simulate_archive
 
 NIGHT = "2026-11-02"
+ANN = Signature("Ann", "2026-11-10T08:00:00+00:00")
 ANALYSIS = """
 dag: {site: hess, schedule: nightly, start: 2026-11-01, max_quarantined: 60 %}
 observations: {datastore: archive}
@@ -57,6 +61,11 @@ class Observatory:
         """The folder of a run."""
         return RunFolder.of(self.store, run.report)
 
+    def freeze(self, name: str, *selectors: str) -> str:
+        """Freeze the newest version of each run, or what is selected; returns the name."""
+        freeze(self.store, name, choose_runs(self.store, selectors or ["crab"]).folders, ANN)
+        return name
+
     def scale_area(self, obs_id: int, factor: float) -> None:
         """Another effective area for one observation, as a new calibration would bring it."""
         path = self.data / "archive" / "data" / f"sim_obs_{obs_id:06d}.fits.gz"
@@ -75,6 +84,24 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         result = Observatory(ProductStore(store), data, patch).run()
     assert result.verdict.ok
     return store, data
+
+
+@pytest.fixture(scope="session")
+def recalibrated(observed: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the releases r1 and r2, not to be touched.
+
+    For r2 the effective area of observation 3 is 10 % larger.
+    """
+    root = tmp_path_factory.mktemp("recalibrated")
+    for source, name in zip(observed, ("store", "data"), strict=True):
+        shutil.copytree(source, root / name)
+    with pytest.MonkeyPatch.context() as patch:
+        place = Observatory(ProductStore(root / "store"), root / "data", patch)
+        place.freeze("r1")
+        place.scale_area(3, 1.10)
+        place.run()
+        place.freeze("r2")
+    return root / "store"
 
 
 @pytest.fixture
