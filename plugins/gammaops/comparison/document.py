@@ -43,17 +43,25 @@ def flagged_obs_ids(comparison: Comparison) -> list[int]:
 def verdict_line(comparison: Comparison) -> str:
     """How many products are as they were, and how much is worth a look, in one line."""
     results = Counter(pair.result for pair in comparison.products)
-    words = [f"{len(comparison.products)} products: {', '.join(f'{n} {word}' for word, n in sorted(results.items()))}"]
+    words = []
+    if results:
+        shown = ", ".join(f"{count} {word}" for word, count in sorted(results.items()))
+        words.append(f"{_number(len(comparison.products), 'product')}: {shown}")
     alone = sum(None in pair[1:] for pair in comparison.runs)
     if alone:
-        words.append(f"{alone} of {len(comparison.runs)} runs on one side alone")
+        words.append(f"{alone} of {_number(len(comparison.runs), 'run')} on one side alone")
     if comparison.moved:
-        words.append(f"{len(comparison.moved)} observations with another outcome")
+        words.append(f"{_number(len(comparison.moved), 'observation')} with another outcome")
     observations = flagged_obs_ids(comparison)
     if observations:
         shown = ", ".join(map(str, observations[:8])) + (" …" if len(observations) > 8 else "")
         words.append(f"observations to look at: {shown}")
-    return f"{comparison.flags} flags. {'; '.join(words)}" if comparison.flags else f"No flags. {'; '.join(words)}"
+    flags = _number(comparison.flags, "flag") if comparison.flags else "No flags"
+    return f"{flags}. {'; '.join(words)}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _side(side: Side) -> dict[str, Any]:

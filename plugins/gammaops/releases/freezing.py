@@ -28,6 +28,8 @@ RECORD = "run.json"
 def freeze(store: ProductStore, name: str, folders: Sequence[RunFolder], signature: Signature) -> str:
     """Write ``releases/<name>.json``; there is no way to change it afterwards.
 
+    What one run of a DAG has frozen it does not freeze again: the record that is there is returned.
+
     Parameters
     ----------
     store : ProductStore
@@ -52,7 +54,7 @@ def freeze(store: ProductStore, name: str, folders: Sequence[RunFolder], signatu
     """
     path = release_path(checked_name(name))
     if store.files.exists(path):
-        raise _exists(store, name)
+        return _existing(store, name, signature)
     if not folders:
         raise ProductError(f"the release {name} would hold no run; choose some")
     records = _inspected(store, folders)
@@ -67,7 +69,7 @@ def freeze(store: ProductStore, name: str, folders: Sequence[RunFolder], signatu
     try:
         store.files.create(path, canonical_json(document))
     except FileExistsError:
-        raise _exists(store, name) from None
+        return _existing(store, name, signature)
     return store.uri_of(path)
 
 
@@ -76,9 +78,19 @@ def record_sha256(folder: RunFolder) -> str:
     return hashlib.sha256(folder.read(RECORD)).hexdigest()
 
 
-def _exists(store: ProductStore, name: str) -> ProductError:
+def _existing(store: ProductStore, name: str, signature: Signature) -> str:
+    """The release that is there already, if it is of the same run of a DAG.
+
+    Raises
+    ------
+    ProductError
+        If it is not.
+    """
     uri = store.uri_of(release_path(name))
-    return ProductError(f"there is a release {name} already, {uri}; releases never change, take another name")
+    frozen = json.loads(store.files.read(release_path(name)))["frozen"]
+    if signature.who and frozen["who"] == signature.who:
+        return uri
+    raise ProductError(f"there is a release {name} already, {uri}; releases never change, take another name")
 
 
 def _inspected(store: ProductStore, folders: Sequence[RunFolder]) -> list[tuple[RunFolder, dict[str, Any]]]:
