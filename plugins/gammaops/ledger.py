@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
-    "TERMINAL", "USABLE", "LedgerRow", "StepOutcome", "Taken", "Verdict", "cut_flow", "judge", "merged",
-    "step_outcomes",
+    "STATES", "TERMINAL", "USABLE", "LedgerRow", "StepOutcome", "Taken", "Verdict", "cut_flow", "judge",
+    "merged", "step_outcomes",
 ]  # fmt: skip
 
 USABLE = ("done", "reused")

@@ -24,8 +24,10 @@ RANKS = {
     "plan": 5, "report": 5,
     "runner": 6, "simulation": 6, "conversion": 6,
     "api": 7, "care": 7,
-    "cli": 8, "orchestration": 8,
-    "__main__": 9,
+    "releases": 8,
+    "comparison": 9,
+    "cli": 10, "orchestration": 10,
+    "__main__": 11,
 }  # fmt: skip
 # The one science module that draws what all others made, for the page of a run.
 REPORT = "gammaops.steps.report.science"

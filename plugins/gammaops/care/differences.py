@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gammaops.products import Product
     from gammaops.runner.task import StepTask
 
-__all__ = ["content_differences", "recipe_differences"]
+__all__ = ["content_differences", "recipe_differences", "sidecar_differences"]
 
 _CHUNK = 1 << 20
 _SHOWN = 5
@@ -32,7 +32,11 @@ def recipe_differences(recorded: Mapping[str, Any], task: StepTask) -> list[str]
     task : StepTask
         The step as it would run now.
     """
-    now = task.sidecar(Cost())
+    return sidecar_differences(recorded, task.sidecar(Cost()))
+
+
+def sidecar_differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what two sidecars of products of the same step say that they were made differently: versions, then config."""
     tag = now["step"]["tag"]
     versions = {f"step type {tag}": (recorded["step"]["version"], now["step"]["version"])}
     for group in ("packages", "code"):

@@ -22,9 +22,11 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
 COMMANDS = {
     "convert": "Make a config of ours from one of gammapy's.",
+    "diff": "Compare runs or releases: counts, exposure, parameters in sigma.",
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
     "products": "List, show, verify and collect what is in the store.",
+    "releases": "Freeze, promote and list releases.",
     "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",

@@ -1,5 +1,7 @@
 """The *Products* tab of a DAG run: its report, under the same log-in and permissions as the rest of the UI.
 
+Of a run that makes a release it is the page of the comparison.
+
 Imported by the API server on the first request alone (see ``gammaops_plugin.py``).
 """
 
@@ -14,8 +16,10 @@ from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from gammaops.comparison.publishing import COMPARISONS
 from gammaops.config import store_root
 from gammaops.errors import ProductError
+from gammaops.orchestration.release import COMPARE_TASK, DAG_ID
 from gammaops.products import ProductStore
 
 __all__ = ["app"]
@@ -51,7 +55,7 @@ def report(dag_id: str, run_id: str) -> HTMLResponse:
     try:
         store = ProductStore(store_root())
         name = store.relative(uri)
-        if not name.startswith(f"runs/{dag_id}/"):
+        if not name.startswith(f"{COMPARISONS}/" if dag_id == DAG_ID else f"runs/{dag_id}/"):
             return _sentence("This run's report is not among the runs of its analysis.")
         return HTMLResponse(store.files.read(name).decode(), headers=HEADERS)
     except (ProductError, OSError) as error:
@@ -61,7 +65,8 @@ def report(dag_id: str, run_id: str) -> HTMLResponse:
 def _report_of(dag_id: str, run_id: str) -> str | None:
     """Product path that the run's report task has returned last."""
     with create_session() as session:
-        query = XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids=REPORT_TASK, key="return_value")
+        task = COMPARE_TASK if dag_id == DAG_ID else REPORT_TASK
+        query = XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids=task, key="return_value")
         row = session.scalars(query).first()
         value = None if row is None else XComModel.deserialize_value(row)
     return value if isinstance(value, str) else None

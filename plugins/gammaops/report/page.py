@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gammaops.report.lineage import lineage_views
 from gammaops.report.opening import how_to_open
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gammaops.report.views import LedgerRow
     from gammaops.steps.base import Section
 
-__all__ = ["Part", "render_report"]
+__all__ = ["Part", "page_template", "render_report"]
 
 _ORDER = ("excess_map", "ts_map", "flux_points", "light_curve", "fit", "reference_check", "off_test", "datasets")
 _OPEN_UP_TO = 30
@@ -83,31 +83,27 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
     ordered = sorted(parts, key=lambda part: _ORDER.index(part.kind) if part.kind in _ORDER else len(_ORDER))
     products = product_rows(steps)
     lineage = lineage_views(_mappings(record.get("lineage")))
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            analysis=str(record.get("analysis") or "unnamed analysis"),
-            name=str(record.get("name") or record.get("run") or ""),
-            version=str(record.get("version") or ""),
-            nights=nights_in_words(record.get("nights")),
-            verdict=verdict,
-            headlines=_headlines(ordered),
-            counts=counts(ledger),
-            expected=len(ledger),
-            ledger_groups=_ledger_groups(rows),
-            many_nights=len({row.night for row in rows}) > 1,
-            parts=ordered,
-            titles=_titles(ordered),
-            absent=[row for row in done if not row.products and row.tone != "good"],
-            cost=cost_in_words(steps),
-            steps=done,
-            products=products,
-            recipes=_recipes(products),
-            lineage=lineage,
-            anchors={view.title: view.anchor for view in lineage},
-            origin=origin_rows(record),
-        )
+    return page_template("page.html.j2").render(
+        analysis=str(record.get("analysis") or "unnamed analysis"),
+        name=str(record.get("name") or record.get("run") or ""),
+        version=str(record.get("version") or ""),
+        nights=nights_in_words(record.get("nights")),
+        verdict=verdict,
+        headlines=_headlines(ordered),
+        counts=counts(ledger),
+        expected=len(ledger),
+        ledger_groups=_ledger_groups(rows),
+        many_nights=len({row.night for row in rows}) > 1,
+        parts=ordered,
+        titles=_titles(ordered),
+        absent=[row for row in done if not row.products and row.tone != "good"],
+        cost=cost_in_words(steps),
+        steps=done,
+        products=products,
+        recipes=_recipes(products),
+        lineage=lineage,
+        anchors={view.title: view.anchor for view in lineage},
+        origin=origin_rows(record),
     )
 
 
@@ -159,6 +155,11 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def page_template(name: str) -> Template:
+    """A template of this folder, by its file name."""
+    return _environment().get_template(name)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Two releases, or two runs, compared product by product in physical terms."""
