@@ -55,7 +55,7 @@ def run(tmp_path) -> Run:
 @pytest.fixture
 def row(run, monkeypatch) -> str:
     """The path of a night that was listed when no late run of it had begun."""
-    found = [(NIGHT, {"step": "data-reduction", "obs_id": 1})]
+    found = [(NIGHT, {"step": "data-reduction", "obs_id": 1, "present": True, "sources": []})]
     monkeypatch.setattr("gammaops.runner.late._archive_rows", lambda *_: found)
     (path,) = late_nights(run, lambda _: False, 4, Provenance())
     return path
