@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from requirement_table import requirement_page
 
 from gammaops.config.blocks import GENERAL, block_levels, dag_level, datastores_level, step_level
+from gammaops.products.keys import SCIENCE_PACKAGES
 from gammaops.steps import step_specs
 
 if TYPE_CHECKING:
@@ -49,7 +50,22 @@ def pages() -> Mapping[str, str]:
     specs = step_specs()
     written = {f"{tag}.md": _step_page(spec) for tag, spec in specs.items()}
     pages = {"README.md": _index(specs), "analysis.md": _analysis_page(), "requirements.md": requirement_page(NOTE)}
-    return {**pages, **written}
+    return {**pages, "keys.md": _keys_page(specs), **written}
+
+
+def _keys_page(specs: Mapping[str, StepSpec]) -> str:
+    """What enters keys: the rules in words, and what each step type reads."""
+    rows = ["| step type | version | reads | files | read by collecting only |", "| --- | --- | --- | --- | --- |"]
+    for tag, spec in sorted(specs.items()):
+        cells = (_code(spec.reads), _code(spec.files), _code(spec.collect_reads))
+        rows.append(f"| [`{tag}`]({tag}.md) | {spec.version} | {' | '.join(cells)} |")
+    text = (Path(__file__).parent / "keys.txt").read_text(encoding="utf-8").strip()
+    words = text.replace("PACKAGES", ", ".join(SCIENCE_PACKAGES))
+    return "\n".join([NOTE, "", words, "", "## By step type", "", *rows]) + "\n"
+
+
+def _code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
 
 
 def _index(specs: Mapping[str, StepSpec]) -> str:
