@@ -116,9 +116,11 @@ def test_each_damage_is_named_and_the_good_ones_are_untouched(test_data, tmp_pat
         # Nothing of it is still being copied.
         os.utime(path, times=(1e9, 1e9))
     index = Table.read(archive / "obs-index.fits.gz", hdu=1)
-    vstack([index, index[index["OBS_ID"] == bad[11]]], metadata_conflicts="silent").write(
-        archive / "obs-index.fits.gz", overwrite=True
-    )
+    # Another version under the same number; a mere copy would be taken once.
+    other = index[index["OBS_ID"] == bad[11]]
+    other["ZEN_PNT"] += 1
+    both = vstack([index, other], metadata_conflicts="silent")
+    both.write(archive / "obs-index.fits.gz", overwrite=True)
 
     monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path / "data"))
     found, left = reduced("poisoned", tmp_path / "store")
