@@ -139,3 +139,50 @@ def test_a_step_whose_inputs_are_given_waits_for_the_start_alone():
     text = f"general: {{models_file: m.yaml}}\nsteps: [{{name: fit, tag: fit, inputs: {path}}}]\n"
     dag = build_dag(parse_config(text, "given", "given.yaml"))
     assert dag.task_dict["fit"].upstream_task_ids == {"start"}
+
+
+def test_the_docs_say_in_words_when_it_runs_and_what_each_step_makes(make_dag):
+    words = make_dag(more="delay: 3 h, end: 2004-12-31").doc_md
+    assert (
+        "Runs for every night at `hess` (from 10:54 UTC to the same time next day), from 2004-12-01 to 2004-12-31,"
+        " 3 h after its end. It takes the observations of its night."
+    ) in words
+    assert "1. `reduce` (`data-reduction`): data → `datasets`. Reduces DL3 observations" in words
+    assert "3. `spectrum` (`fit`): `stacked` → `fit`." in words
+
+
+def test_the_docs_of_an_analysis_that_a_product_starts_name_it(make_dag):
+    words = make_dag(schedule="{product: crab/datasets}").doc_md
+    assert "Runs when `crab/datasets` updates, for its nights (it cannot be backfilled)." in words
+
+
+def test_tags_name_site_type_of_data_and_sources(make_dag):
+    assert make_dag(more="tags: [survey]").tags == {"gammaops", "kind:1d", "site:hess", "survey"}
+    dag = build_dag(load_config(ROOT / "include" / "configs" / "crab-1d.yaml"))
+    assert dag.tags >= {"target:crab", "kind:1d", "site:hess"}
+
+
+def test_the_owner_is_named_and_linked(make_dag):
+    dag = make_dag(more='owner: night shift, owner_link: "mailto:shift@example.org"')
+    assert dag.owner_links == {"night shift": "mailto:shift@example.org"}
+    assert {task.owner for task in dag.tasks} == {"night shift"}
+    assert make_dag().owner == "gammaops"
+
+
+def test_nights_are_scheduled_from_the_first_to_the_last_one(make_dag):
+    dag = make_dag(more="end: 2004-12-03, catchup: true")
+    assert dag.start_date.isoformat() == "2004-12-01T10:54:00+00:00"
+    assert dag.end_date.isoformat() == "2004-12-03T10:54:00+00:00"
+    hourly = make_dag(schedule='"0 12 * * *"', more="end: 2004-12-03")
+    assert hourly.end_date.isoformat() == "2004-12-03T23:59:59.999999+00:00"
+
+
+def test_the_verdict_knows_an_edit_that_changes_the_tasks_from_one_of_values():
+    text = (ROOT / "tests" / "data" / "crab.yaml").read_text(encoding="utf-8")
+    without = text[: text.rindex("  - {name:")]
+
+    def shape(text: str) -> str:
+        return build_dag(parse_config(text, "crab", "crab.yaml")).task_dict["verdict"].shape
+
+    assert shape(text.replace("0.11 deg", "0.12 deg")) == shape(text)
+    assert shape(without) != shape(text)

@@ -85,6 +85,10 @@ GAMMAPY_KEYS = frozenset(_GAMMAPY_GENERAL)
 def _scheduled(dag: Mapping[str, Any]) -> Iterator[Finding]:
     """What a schedule needs."""
     schedule, takes = dag["schedule"], dag["observations"]
+    if dag["end"] and dag["end"] < (dag["start"] or ""):
+        yield Finding(("end",), f"{dag['end']} is before start {dag['start']}", "start or later")
+    if dag["owner_link"] and not dag["owner"]:
+        yield Finding(("owner",), "not given, but owner_link is", "the name that the link belongs to")
     if schedule is None:
         return
     shown = schedule if isinstance(schedule, str) else f"product {schedule.get('product')}"
@@ -109,6 +113,7 @@ _DAG = {
     "site": block("Where the observatory is", _SITE),
     "schedule": {"type": ["string", "dict"], "schedule": True, "default": None, "meta": {"doc": "When it runs"}},
     "start": date("First night"),
+    "end": date("Last night that is scheduled"),
     "catchup": flag("Run the nights since `start` that were never run", default=False),
     "lookback": integer("Nights searched for observations that were never processed", 30, low=0, high=3650),
     "delay": quantity("h", "Wait after the end of the interval", "0 h", low=0, high=8760),
@@ -126,7 +131,9 @@ _DAG = {
         "%", "Share of expected observations above which a run is red", "20 %", low=0, high=100
     ),
     "retries": integer("Retries after infrastructure errors", 2, low=0, high=100),
-    "tags": texts("Tags in the UI", regex=r"[^\x00-\x1f]{1,100}"),
+    "tags": texts("Tags in the UI, besides those of site, type of data and sources", regex=r"[^\x00-\x1f]{1,100}"),
+    "owner": text("Who answers for it, as the UI shows", regex=r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}"),
+    "owner_link": text("Where the owner is found", regex=r"(https?://[A-Za-z0-9]|mailto:[^@\s]+@)[^\s]{1,300}"),
 }
 
 _STEP = {

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from gammaops.orchestration.tasks import StepTasks
 
-__all__ = ["ReportOperator", "VerdictOperator"]
+__all__ = ["EDITED", "ReportOperator", "VerdictOperator"]
+
+EDITED = "the config was changed during the run and has other steps now; clear the run to finish with the new one."
 
 
 class EndOperator(BaseOperator):
@@ -58,10 +60,14 @@ class VerdictOperator(EndOperator):
     ----------
     others : sequence of str
         Ids of tasks that leave no product, and make the run red all the same if they fail.
+    shape : str
+        `Plan.shape` of the config that these tasks were made from; that of the run's own config is another one if the
+        config was edited meanwhile.
     """
 
-    def __init__(self, *, others: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, *, shape: str, others: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.shape = shape
         self.others = tuple(others)
 
     def execute(self, context: Context) -> None:
@@ -73,6 +79,7 @@ class VerdictOperator(EndOperator):
             If the run is red.
         """
         from gammaops.errors import RunFailed
+        from gammaops.plan import make_plan
         from gammaops.runner import verdict
 
         try:
@@ -81,6 +88,8 @@ class VerdictOperator(EndOperator):
             raise RunFailed(str(reason)) from reason
         report = next(iter(paths(self.inputs["report"])), None)
         judgement = verdict(run, gathered(context, self.tasks), report)
+        if make_plan(run.config).shape != self.shape:
+            raise RunFailed(f"RED: {EDITED} Before that: {judgement.line}")
         failed = failed_tasks(context, self.others)
         if failed:
             raise RunFailed(f"RED: failed: {', '.join(failed)}; see the logs there. Otherwise: {judgement.line}")

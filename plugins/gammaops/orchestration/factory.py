@@ -8,13 +8,14 @@ Nothing is decided here that the plan does not say, and no string from a config 
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TaskGroup
 
+from gammaops.nights import night_interval
+from gammaops.orchestration.describing import documentation, owner_links, tags_of, tombstone_documentation
 from gammaops.orchestration.end import ReportOperator, VerdictOperator
 from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
 from gammaops.orchestration.operators import ConfigErrorOperator, StartOperator, operator_class
@@ -23,6 +24,7 @@ from gammaops.orchestration.policies import retrying
 from gammaops.orchestration.tasks import START, StepTasks
 from gammaops.orchestration.timetable import product_asset, schedule_of
 from gammaops.plan import make_plan
+from gammaops.schema.schedules import NIGHTLY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
 
     from gammaops.config import AnalysisConfig
     from gammaops.errors import ConfigError
-    from gammaops.plan import PlannedStep
+    from gammaops.plan import Plan, PlannedStep
 
     Sources: TypeAlias = Mapping[str, Sequence[tuple[StepTasks, BaseOperator]]]
 
 __all__ = ["build_dag", "build_tombstone"]
 
 MAX_ACTIVE_RUNS = 4
+OWNER = "gammaops"
+LAST_MOMENT = timedelta(days=1, microseconds=-1)
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
 LATE_TASKS = ("late", "late_run")
@@ -65,23 +69,24 @@ def build_dag(config: AnalysisConfig) -> DAG:
     """
     plan = make_plan(config)
     settings = config.dag or {}
-    schedule = schedule_of(config)
     with AnalysisDag(
         dag_id=config.name,
         description=config.document.get("description") or "",
-        schedule=schedule,
-        start_date=_start_date(settings),
+        schedule=schedule_of(config),
+        start_date=_start_of(config, "start"),
+        end_date=_start_of(config, "end"),
         catchup=bool(settings.get("catchup")),
         max_active_runs=MAX_ACTIVE_RUNS,
         max_active_tasks=int(settings.get("max_active_tasks") or 16),
-        tags=sorted({"gammaops", *(settings.get("tags") or ())}),
-        doc_md=_documentation(config, schedule is not None),
+        tags=tags_of(config, plan),
+        owner_links=owner_links(config),
+        doc_md=documentation(config, plan),
         auto_register=False,
     ) as dag:
-        common = retrying(int(settings.get("retries") or 0))
+        common = {**retrying(int(settings.get("retries") or 0)), "owner": settings.get("owner") or OWNER}
         start = StartOperator(task_id=START, analysis=config, **common)
         tasks = _add_steps(config, plan.steps, start, common)
-        _add_end(config, start, tasks, common)
+        _add_end(config, plan, start, tasks, common)
     # Last, because Airflow copies the parameters of a DAG into each task that it gets afterwards, and checks those
     # that it is made with against their schemas: together more than half of the time of making a DAG. A test checks
     # the defaults.
@@ -92,40 +97,27 @@ def build_dag(config: AnalysisConfig) -> DAG:
 def build_tombstone(name: str, error: ConfigError) -> DAG:
     """The DAG of a broken config: unscheduled, with the errors in its docs, failing with them when it is triggered."""
     problems = str(error)
-    fence = _fence(problems)
     with AnalysisDag(
         dag_id=name,
         description="The config is broken: see the docs of this DAG.",
         schedule=None,
         tags=["config-error", "gammaops"],
-        doc_md="# The config of this analysis is broken\n\nNothing runs until it is mended.\n\n"
-        f"{fence}text\n{problems}\n{fence}\n",
+        doc_md=tombstone_documentation(problems),
         auto_register=False,
     ) as dag:
         ConfigErrorOperator(task_id="config_error", problems=problems, retries=0)
     return dag
 
 
-def _start_date(settings: Mapping[str, Any]) -> datetime | None:
-    start = settings.get("start")
-    return datetime.fromisoformat(f"{str(start)[:10]}T00:00:00+00:00") if start else None
-
-
-def _fence(text: str) -> str:
-    """A Markdown fence that `text` cannot end."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    return "`" * max(3, longest + 1)
-
-
-def _documentation(config: AnalysisConfig, scheduled: bool) -> str:
-    """The config itself: an edit makes a new version of the DAG, and the UI shows it."""
-    fence = _fence(config.text)
-    note = (
-        ""
-        if scheduled
-        else "Started by hand: choose nights or observations with the parameters (it cannot be backfilled).\n\n"
-    )
-    return f"{note}Config `{config.digest}`:\n\n{fence}yaml\n{config.text.rstrip()}\n{fence}\n"
+def _start_of(config: AnalysisConfig, key: str) -> datetime | None:
+    """When the night that a key of ``dag`` names starts; midnight UTC of its date where no night is meant."""
+    settings = config.dag or {}
+    day = settings.get(key)
+    if not day:
+        return None
+    if settings["schedule"] == NIGHTLY:
+        return night_interval(day, float(config.site["lon_deg"]))[0]  # type: ignore[index]
+    return datetime.fromisoformat(f"{day}T00:00:00+00:00") + (key == "end") * LAST_MOMENT
 
 
 def _add_steps(
@@ -210,6 +202,7 @@ def _inputs(sources: Sources) -> dict[str, Any]:
 
 def _add_end(
     config: AnalysisConfig,
+    plan: Plan,
     start: BaseOperator,
     made: Mapping[str, tuple[StepTasks, BaseOperator]],
     common: Mapping[str, Any],
@@ -228,6 +221,7 @@ def _add_end(
     verdict = VerdictOperator(
         task_id="verdict",
         tasks=tasks,
+        shape=plan.shape,
         others=LATE_TASKS if looks_back else (),
         inputs={"report": report.output},
         trigger_rule="all_done",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from gammaops.orchestration.end import EDITED
 from gammaops.orchestration.parameters import refuse_unknown, run_scope
 from gammaops.orchestration.tasks import (
     log_at_level,
@@ -62,6 +63,7 @@ class StartOperator(BaseOperator):
         params = context["params"]
         refuse_unknown({*params, *(context["dag_run"].conf or {})})
         config = self.analysis.with_params({"config": params.get("config") or {}})
+        _refuse_other_tasks(self.analysis, config)
         warn_of_no_effect(config, self.log)
         return begin(
             config,
@@ -227,7 +229,21 @@ class ConfigErrorOperator(BaseOperator):
         raise AirflowFailException(f"the config is broken; nothing was run:\n{self.problems}")
 
 
+def _refuse_other_tasks(written: AnalysisConfig, asked: AnalysisConfig) -> None:
+    """A parameter of a run cannot change which tasks its DAG has."""
+    from gammaops.errors import ConfigError, Problem
+    from gammaops.plan import make_plan
+
+    if make_plan(asked).shape != make_plan(written).shape:
+        expected = "values that leave the steps as they are; for other steps, a config of its own"
+        raise ConfigError([Problem("params", 0, 0, "config", "changes which tasks the analysis has", expected)])
+
+
 def _skip_unless_chosen(run: Run, step: str) -> None:
+    from gammaops.plan import make_plan
+
+    if step not in {planned.name for planned in make_plan(run.config).steps}:
+        raise AirflowSkipException(EDITED)
     if step not in {planned.name for planned in run.plan.steps}:
         raise AirflowSkipException("not among the steps that were chosen for this run, nor needed by one of them")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,6 +89,24 @@ class Plan:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+    @cached_property
+    def shape(self) -> str:
+        """Digest of which tasks there are, what they read and what they publish; values of the config do not count."""
+        steps = [
+            {
+                "name": step.name,
+                "tag": step.spec.tag,
+                "inputs": {
+                    role: [(found.step, found.output) for found in sources] for role, sources in step.inputs.items()
+                },
+                "products": dict(step.products),
+                "fans_out": step.spec.fan_out is not None,
+                "lenient": step.lenient,
+            }
+            for step in self.steps
+        ]
+        return hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()
 
     def upstream_closure(self, names: Iterable[str]) -> frozenset[str]:
         """These steps and all that they read from, directly or not."""
