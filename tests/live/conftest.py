@@ -6,16 +6,24 @@ observations, the second one truncated.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from gammaops.nights import night_interval
 from gammaops.orchestration.local import AirflowClient, LocalAirflow
+from gammaops.products import ProductStore
 from gammaops.simulation import ArchivePlan, plan_visits, simulate_archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,11 +73,77 @@ class Live:
     store: Path
     data: Path
     analysis: str = ANALYSIS
+    plan: ArchivePlan = PLAN
 
     def add(self, name: str, text: str = ANALYSIS) -> None:
         """Add a config, and wait for its DAG."""
         (self.configs / f"{name}.yaml").write_text(text, encoding="utf-8")
         self.client.wait_dag(name)
+
+    def backfill(self, dag_id: str, nights: list[str], **options: str) -> Mapping[str, str]:
+        """Backfill the nights from the first to the last of these, and wait; states by run_id."""
+        lon_deg = self.plan.site.lon_deg
+        first, last = (night_interval(night, lon_deg)[0].isoformat() for night in (nights[0], nights[-1]))
+        return self.airflow.backfill(dag_id, first, last, **options)
+
+    def record(self, dag_id: str, run_id: str) -> Mapping[str, Any]:
+        """What a run has written down about itself."""
+        return json.loads(self.path_of(dag_id, run_id).with_name("run.json").read_text(encoding="utf-8"))
+
+    @contextmanager
+    def without_products(self) -> Iterator[None]:
+        """Whatever runs meanwhile finds no product; afterwards those that were there are back."""
+        products, aside = self.store / "products", self.store.with_name("aside")
+        if products.exists():
+            products.rename(aside)
+        try:
+            yield
+        finally:
+            if aside.exists():
+                shutil.rmtree(products, ignore_errors=True)
+                aside.rename(products)
+
+    @property
+    def nights(self) -> list[str]:
+        """Nights of the archive."""
+        return sorted({visit.night.isoformat() for visit in plan_visits(self.plan)})
+
+    def expected(self, night: str) -> list[int]:
+        """Observations of a night."""
+        return [visit.obs_id for visit in plan_visits(self.plan) if visit.night.isoformat() == night]
+
+    def check(self, record: Mapping[str, Any], state: str) -> None:
+        """The invariant of every run: a row for each expected observation, green only with all products whole."""
+        nights = record["nights"]
+        assert [row["obs_id"] for row in record["ledger"]] == [
+            obs_id for night in nights for obs_id in self.expected(night)
+        ]
+        assert record["verdict"]["ok"] == (state == "success"), record["verdict"]
+        if state == "success":
+            assert "failed" not in {row["state"] for row in record["ledger"]}
+            store = ProductStore(self.store)
+            for step in record["steps"]:
+                for product in step["products"]:
+                    assert store.open(store.uri_of(product["path"])).digest == product["digest"]
+
+    @staticmethod
+    def named_products(record: Mapping[str, Any]) -> dict[str, str]:
+        """Key and digest of each product of a run, by name."""
+        return {product["name"]: Path(product["path"]).name for step in record["steps"] for product in step["products"]}
+
+    @staticmethod
+    def wait(ask: Callable[[], Any], timeout_s: float = 120) -> Any:
+        """Wait for an answer that is true, and return it; the database may be locked for a moment."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                found = ask()
+            except sqlite3.OperationalError:
+                found = None
+            if found:
+                return found
+            assert time.monotonic() < deadline, "it did not come about"
+            time.sleep(0.05)
 
     def path_of(self, dag_id: str, run_id: str, task_id: str = "report") -> Path:
         """The file behind what a task has returned."""
@@ -83,21 +157,28 @@ def nights() -> list[str]:
     return sorted({visit.night.isoformat() for visit in plan_visits(PLAN)})
 
 
+@contextmanager
+def _started(root: Path, plan: ArchivePlan, settings: Mapping[str, str], package: str = "") -> Iterator[Live]:
+    """An Airflow with everything it needs in a folder of its own."""
+    configs, store, data = root / "configs", root / "store", root / "data"
+    configs.mkdir(parents=True)
+    simulate_archive(data / "archive", plan)
+    folders = {"GAMMAOPS_CONFIGS": str(configs), "GAMMAOPS_STORE": str(store), "GAMMAOPS_DATA": str(data)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", package, prepend=os.pathsep)
+        airflow = LocalAirflow(root / "airflow", {**FAST, **folders, **settings}, port=0)
+    with airflow:
+        yield Live(airflow.client, airflow, configs, store, data, plan=plan)
+
+
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, sum_package: Path) -> Iterator[Live]:
     """Airflow, where a package with a step type of its own is installed as well."""
-    root = tmp_path_factory.mktemp("live")
-    configs, store, data = root / "configs", root / "store", root / "data"
-    configs.mkdir()
-    simulate_archive(data / "archive", PLAN)
-    env = {
-        **FAST,
-        "GAMMAOPS_CONFIGS": str(configs),
-        "GAMMAOPS_STORE": str(store),
-        "GAMMAOPS_DATA": str(data),
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(sum_package), prepend=os.pathsep)
-        airflow = LocalAirflow(root / "airflow", env, port=0)
-    with airflow:
-        yield Live(airflow.client, airflow, configs, store, data)
+    with _started(tmp_path_factory.mktemp("live"), PLAN, {}, str(sum_package)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def start_live() -> Callable[..., AbstractContextManager[Live]]:
+    """Starts an Airflow of its own for a test that would disturb others."""
+    return _started

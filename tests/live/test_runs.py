@@ -16,7 +16,6 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 import gammaops
-from gammaops.nights import night_interval
 from gammaops.runner import LocalRun
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -40,32 +39,16 @@ def path_of(uri: str) -> Path:
     return Path(unquote(urlsplit(uri).path))
 
 
-def backfill(live, dag_id: str, nights: list[str], **options: object) -> Mapping[str, str]:
-    first, last = (night_interval(night, HESS_LON_DEG)[0].isoformat() for night in (nights[0], nights[-1]))
-    return live.airflow.backfill(dag_id, first, last, **options)
-
-
 @pytest.fixture(scope="module")
 def runs(live, nights) -> Mapping[str, str]:
     """The three nights, backfilled by the scheduler."""
     live.add("nightly")
-    return backfill(live, "nightly", nights)
+    return live.backfill("nightly", nights)
 
 
 @pytest.fixture
 def with_live_data(live, monkeypatch):
     monkeypatch.setenv("GAMMAOPS_DATA", str(live.data))
-
-
-@pytest.mark.requirement("A1.6", "A1.10", "R17", "R32")
-def test_backfilled_nights_have_the_keys_and_digests_of_the_command_line(live, runs, nights, tmp_path, with_live_data):
-    assert list(runs.values()) == ["success"] * 3
-    for run_id, night in zip(runs, nights, strict=True):
-        local = gammaops.run(live.configs / "nightly.yaml", tmp_path, nights=[night], label=night)
-        report = live.path_of("nightly", run_id)
-        ours = products(report.with_name("run.json"))
-        assert set(ours) == {"datasets", "fit", "flux_points"}
-        assert ours == products(record_of(local))
 
 
 def test_a_bad_observation_is_quarantined_and_labelled(live, runs):
@@ -80,7 +63,7 @@ def test_a_bad_observation_is_quarantined_and_labelled(live, runs):
 
 def test_a_second_backfill_reuses_every_observation(live, runs, nights):
     files = sorted(path for path in (live.store / "products").rglob("*") if path.is_file())
-    again = backfill(live, "nightly", nights, reprocess="completed")
+    again = live.backfill("nightly", nights, reprocess="completed")
     assert dict(again) == dict(runs)
     for run_id in again:
         record = json.loads(live.path_of("nightly", run_id).with_name("run.json").read_text(encoding="utf-8"))

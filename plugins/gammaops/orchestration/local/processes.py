@@ -132,6 +132,13 @@ class LocalAirflow:
             self.stop()
             raise
 
+    def restart(self, name: str) -> None:
+        """Start a component again, after whatever is left of it has been killed."""
+        process = self.processes[name]
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+        self.processes[name] = self._spawn(name, COMPONENTS[name])
+
     def check(self) -> None:
         """Raise if a component has ended."""
         for name, process in self.processes.items():
