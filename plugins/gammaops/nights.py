@@ -38,10 +38,14 @@ def noon_cron(longitude_deg: float) -> str:
 
 
 def night_of(mjd_utc: ArrayLike, longitude_deg: float) -> list[str]:
-    """ISO dates of the nights in which these times (MJD, UTC scale) lie, at this longitude in degrees."""
+    """ISO dates of the nights in which these times (MJD, UTC scale) lie, at this longitude in degrees.
+
+    What is no time, or none that has a date, is in no night: an empty string.
+    """
     since_noon = np.atleast_1d(np.asarray(mjd_utc, dtype=float)) - _noon_minutes(longitude_deg) / MINUTES_PER_DAY
-    days = np.floor(since_noon).astype(int)
-    return [date.fromordinal(MJD_OF_DATE_ORDINAL_0 + int(day)).isoformat() for day in days]
+    days = np.floor(since_noon) + MJD_OF_DATE_ORDINAL_0
+    known = (days >= date.min.toordinal()) & (days <= date.max.toordinal())
+    return [date.fromordinal(int(day)).isoformat() if ok else "" for day, ok in zip(days, known, strict=True)]
 
 
 def night_interval(night: str, longitude_deg: float) -> tuple[datetime, datetime]:

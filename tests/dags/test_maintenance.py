@@ -95,7 +95,7 @@ def test_tasks_return_the_paths_of_what_they_have_found(dag, store):
     assert found(store, "growth.json")["kinds"] == {
         "fit": {"products": 1, "bytes": found(store, "growth.json")["bytes"]}
     }
-    assert found(store, "verify.json") == {"problems": [], "verified": 1}
+    assert found(store, "verify.json") == {"problems": [], "lonely": [], "verified": 1}
     garbage = found(store, "garbage.json")
     assert (garbage["deleted"], garbage["number"]) == (False, 2)
     assert len(list(store.sidecars())) == 1, "no rule, so it is only told"
@@ -114,6 +114,16 @@ def test_a_damaged_product_makes_the_run_red(dag, store):
     Path(store.open(store.uri_of(sidecar)).path).write_bytes(b"2\n")
     with pytest.raises(RunFailed, match=r"1 products verified, 1 problems, the first: products/fit/.*verify.json"):
         execute(dag, "verify")
+
+
+def test_what_a_killed_try_has_left_is_told_and_goes_with_the_garbage(dag, store):
+    left = store.root / "products" / "fit" / "00" / f"{'0' * 32}.{'1' * 16}.json"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"{}")
+    os.utime(left, (0, 0))
+    execute(dag, "verify")
+    assert found(store, "verify.json")["lonely"] == [left.relative_to(store.root).as_posix()]
+    assert found(store, "verify.json")["problems"] == []
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,7 @@ def test_last_complete_night_waits_for_the_delay() -> None:
     assert last_complete_night(end, HESS_LONGITUDE) == "2004-12-05"
     assert last_complete_night(end, HESS_LONGITUDE, timedelta(hours=3)) == "2004-12-04"
     assert last_complete_night(end + timedelta(hours=3), HESS_LONGITUDE, timedelta(hours=3)) == "2004-12-05"
+
+
+def test_what_is_no_time_is_in_no_night() -> None:
+    assert night_of([53343.9, float("nan"), float("inf"), -1e9, 1e12], 16.5) == ["2004-12-04", "", "", "", ""]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
-from gammaops.products import Member, ProductStore, atomic, canonical_json, content_key, rows_of, with_rows
+from gammaops.products import Member, ProductStore, atomic, canonical_json, content_key, rows_of, set_aside, with_rows
 
 KEY = content_key({"of": "a test"})
 SIDECAR = {"run": "runs/a/b/v001", "metrics": {"counts": 3}}
@@ -70,9 +70,50 @@ def test_damaged_payload_is_refused_and_set_aside(store: ProductStore, damage: b
     with pytest.raises(ProductCorrupt, match="sidecar says"):
         store.open(made.uri)
     assert store.find("fit", KEY) is None
-    assert files_of(store) == []
-    assert len(list((store.root / "damaged").rglob("*.fits"))) == 1
+    assert list(store.sidecars()) == []
+    assert [path.read_bytes() for path in (store.root / "damaged").rglob("*.fits")] == [damage]
     assert publish(store, b"numbers").digest == made.digest
+    assert made.path.read_bytes() == b"numbers"
+
+
+def test_what_was_repaired_meanwhile_is_not_set_aside(store: ProductStore) -> None:
+    made = publish(store, b"numbers")
+    name = f"products/fit/{KEY[:2]}/{KEY}.json"
+    good = store.files.read(name)
+    set_aside(store.files, name, b"what somebody has judged before", "has other bytes")
+    assert store.files.read(name) == good
+    assert store.open(made.uri).path.read_bytes() == b"numbers"
+    assert not (store.root / "damaged").exists()
+
+
+def test_a_payload_that_another_try_has_put_back_stays(store: ProductStore) -> None:
+    made = publish(store, b"numbers")
+    name = f"products/fit/{KEY[:2]}/{KEY}.json"
+    set_aside(store.files, name, store.files.read(name), "had other bytes")
+    assert made.path.read_bytes() == b"numbers"
+    assert store.find("fit", KEY) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b"[]", b"null", b'{"kind": "fit", "key": 1, "status": "ok"}', b"not json",
+     b'{"kind": "fit", "key": "k", "status": "ok", "payload": {"name": "../x", "sha256": "a", "size": 1}}'],
+)  # fmt: skip
+def test_a_sidecar_that_is_none_is_set_aside_and_made_again(store: ProductStore, content: bytes) -> None:
+    made = publish(store, b"numbers")
+    (store.root / f"products/fit/{KEY[:2]}/{KEY}.json").write_bytes(content)
+    with pytest.raises(ProductCorrupt, match="run the step that makes it again"):
+        store.open(made.uri)
+    assert publish(store, b"numbers") == made
+
+
+def test_a_path_names_its_bytes_for_ever(store: ProductStore) -> None:
+    made = publish(store, b"numbers")
+    made.path.unlink()
+    other = publish(store, b"other numbers")
+    assert other.uri != made.uri
+    with pytest.raises(ProductMissing, match="was made again in its place has other bytes"):
+        store.open(made.uri)
 
 
 def test_payload_that_is_gone_is_made_again(store: ProductStore) -> None:

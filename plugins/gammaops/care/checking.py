@@ -49,8 +49,6 @@ def troubles_of(store: ProductStore, sidecar: str) -> Iterator[Trouble]:
             problem = "; ".join(_absent_members(store, sidecar, document))
     except ProductError as error:
         problem = str(error)
-    except (KeyError, TypeError, AttributeError) as error:
-        problem = f"its sidecar lacks what every sidecar has: {type(error).__name__} {error}"
     if problem:
         yield Trouble(sidecar, problem)
 

@@ -49,6 +49,8 @@ def report_growth(store: ProductStore, label: str) -> tuple[str, str]:
 def verify_sample(store: ProductStore, label: str, number: int, grace: float) -> tuple[str, str]:
     """Verify so many products, chosen by the label; look for lonely payloads everywhere.
 
+    These harm nobody: killed tries leave them, and garbage collection takes them.
+
     Returns
     -------
     tuple of str
@@ -57,14 +59,16 @@ def verify_sample(store: ProductStore, label: str, number: int, grace: float) ->
     Raises
     ------
     RunFailed
-        If anything is wrong; the file is written before.
+        If a product is damaged; the file is written before.
     """
     seed = int(hashlib.sha256(label.encode()).hexdigest()[:8], 16)
     chosen = choose(store, number, seed)
     troubles = [trouble for name in chosen for trouble in troubles_of(store, name)]
-    troubles += lonely_payloads(store, time.time() - grace)
-    uri = _write(store, label, "verify.json", {"verified": len(chosen), "problems": [asdict(one) for one in troubles]})
+    lonely = [one.name for one in lonely_payloads(store, time.time() - grace)]
+    found = {"verified": len(chosen), "problems": [asdict(one) for one in troubles], "lonely": lonely}
+    uri = _write(store, label, "verify.json", found)
     words = f"{len(chosen)} products verified, {len(troubles)} problems"
+    words += f", {len(lonely)} payloads without a sidecar" if lonely else ""
     if troubles:
         raise RunFailed(f"{words}, the first: {troubles[0].name}: {troubles[0].problem}; all are in {uri}")
     return uri, words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from gammaops.care.runs_kept import Rules
 from gammaops.config import store_root
 from gammaops.errors import ProductMissing, RunFailed
 from gammaops.lineage import Lineage
-from gammaops.products import ProductStore
+from gammaops.products import ProductStore, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,8 +114,8 @@ def export(product: str, root: str | None, prov: bool, out: Path | None) -> None
 @_grace
 @click.option("--sample", type=click.IntRange(min=1), help="Look at so many products only, chosen at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random choice.")
-@click.option("--set-aside", is_flag=True, help="Move what is damaged to damaged/, to be made again.")
-def verify(root: str, grace: float, sample: int | None, seed: int, set_aside: bool) -> None:
+@click.option("--set-aside", "aside", is_flag=True, help="Move what is damaged to damaged/, to be made again.")
+def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) -> None:
     """Hash every payload and compare it with its sidecar; look for absent members and lonely payloads.
 
     Exits 2 if anything is wrong.
@@ -128,10 +129,11 @@ def verify(root: str, grace: float, sample: int | None, seed: int, set_aside: bo
     ):
         found.append(trouble)
         console.print(f"{trouble.name}: {trouble.problem}", style="red")
-        if set_aside:
-            store.set_aside(trouble.name, trouble.problem)
+        if aside:
+            with suppress(FileNotFoundError):
+                set_aside(store.files, trouble.name, store.files.read(trouble.name), trouble.problem)
     verdict = f"{len(chosen)} products looked at, {len(found)} problems"
-    console.print(f"{verdict}{', set aside' if found and set_aside else ''}")
+    console.print(f"{verdict}{', set aside' if found and aside else ''}")
     if found:
         raise RunFailed(verdict)
 

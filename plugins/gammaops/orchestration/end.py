@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from gammaops.orchestration.tasks import failed_tasks, gathered, log_late_imports, opened_run, paths, who_asks
+from gammaops.orchestration.tasks import (
+    failed_tasks,
+    gathered,
+    log_late_imports,
+    opened_run,
+    paths,
+    successes,
+    who_asks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EDITED", "ReportOperator", "VerdictOperator"]
 
+REPORT = "report"
 EDITED = "the config was changed during the run and has other steps now; clear the run to finish with the new one."
 
 
@@ -86,7 +95,9 @@ class VerdictOperator(EndOperator):
             run = opened_run(context)
         except AirflowSkipException as reason:
             raise RunFailed(str(reason)) from reason
-        report = next(iter(paths(self.inputs["report"])), None)
+        # A report that failed after a clear still has what it returned before.
+        written = successes(context, [REPORT])[REPORT]
+        report = next(iter(paths(self.inputs["report"])), None) if written else None
         judgement = verdict(run, gathered(context, self.tasks), report)
         if make_plan(run.config).shape != self.shape:
             raise RunFailed(f"RED: {EDITED} Before that: {judgement.line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gammaops.products.base import IndexDraft, Member, Product, Sum
+from gammaops.products.damaged import set_aside
 from gammaops.products.keys import canonical_json, content_key, file_sha256, member_key, science_versions
 from gammaops.products.paths import rows_of, with_rows
 from gammaops.products.runs import RunFolder
@@ -21,5 +22,6 @@ __all__ = [
     "member_key",
     "rows_of",
     "science_versions",
+    "set_aside",
     "with_rows",
 ]

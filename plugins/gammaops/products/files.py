@@ -25,7 +25,7 @@ OBJECT_STORES = ("s3", "gs", "abfs")
 class Files(Protocol):
     """Files by their names below a root, with ``/`` between folders.
 
-    A file appears whole or not at all. Reading, fetching and moving one that is absent raises `FileNotFoundError`,
+    A file appears whole or not at all. Reading, fetching, moving or copying an absent one raises `FileNotFoundError`,
     creating one that is there `FileExistsError`.
     """
 
@@ -74,6 +74,9 @@ class Files(Protocol):
 
     def move(self, name: str, target: str) -> None:
         """Give a file another name."""
+
+    def copy(self, name: str, target: str) -> None:
+        """Give a file a second name that has its bytes as they are now."""
 
     def remove(self, name: str) -> None:
         """Delete a file that may be gone already."""

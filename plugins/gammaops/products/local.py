@@ -105,6 +105,12 @@ class LocalFiles:
         place.parent.mkdir(parents=True, exist_ok=True)
         (self.root / name).rename(place)
 
+    def copy(self, name: str, target: str) -> None:
+        """Copy a file, as it is now."""
+        place = self.root / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.root / name, place)
+
     def remove(self, name: str) -> None:
         """Delete a file that may be gone already, and the folders that it leaves empty."""
         path = self.root / name

@@ -166,8 +166,12 @@ class ObjectFiles:
 
     def move(self, name: str, target: str) -> None:
         """Give an object another name."""
-        self._system.copy(self._path(name), self._path(target))
+        self.copy(name, target)
         self._system.rm_file(self._path(name))
+
+    def copy(self, name: str, target: str) -> None:
+        """Copy an object, as it is now."""
+        self._system.copy(self._path(name), self._path(target))
 
     def remove(self, name: str) -> None:
         """Delete an object that may be gone already."""

@@ -101,6 +101,10 @@ class OverlayFiles:
         """Give a file that was written here another name; one of the store is as if it were not there."""
         self._own.move(name, target)
 
+    def copy(self, name: str, target: str) -> None:
+        """Copy a file that was written here; one of the store stays where it is."""
+        self._own.copy(name, target)
+
     def remove(self, name: str) -> None:
         """Delete a file that was written here."""
         self._own.remove(name)

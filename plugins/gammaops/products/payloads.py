@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     from gammaops.products.files import Files
 
-__all__ = ["Payload"]
+__all__ = ["Payload", "parsed_sidecar"]
 
+PRODUCT = {"kind": str, "key": str, "status": str}
+PAYLOAD = {"name": str, "sha256": str, "size": int}
 MADE_AGAIN = "run the step that makes it again"
 
 
@@ -91,3 +94,32 @@ class Payload:
 
     def _missing(self) -> ProductMissing:
         return ProductMissing(f"the payload {self.files.uri_of(self.name)} is gone; {MADE_AGAIN}")
+
+
+def parsed_sidecar(content: bytes) -> dict[str, Any]:
+    """A sidecar from its bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, or lacks what every sidecar has; the message goes on after its name.
+    """
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None
+    _require(document, PRODUCT)
+    if document.get("payload") is not None:
+        _require(document["payload"], PAYLOAD)
+        name = document["payload"]["name"]
+        if PurePosixPath(name).name != name:
+            raise ValueError(f"names a payload elsewhere: {name!r}")
+    return dict(document)
+
+
+def _require(document: object, keys: Mapping[str, type]) -> None:
+    wrong = [
+        key for key, kind in keys.items() if not isinstance(document, dict) or not isinstance(document.get(key), kind)
+    ]
+    if wrong:
+        raise ValueError(f"lacks what every sidecar has: {', '.join(wrong)}")

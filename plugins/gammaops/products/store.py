@@ -20,11 +20,12 @@ from urllib.parse import unquote, urlsplit
 
 from gammaops.errors import ProductCorrupt, ProductError, ProductMissing
 from gammaops.products.base import Product
+from gammaops.products.damaged import set_aside
 from gammaops.products.files import files_at
 from gammaops.products.keys import DIGEST_LENGTH, canonical_json, file_sha256
 from gammaops.products.local import LocalFiles
 from gammaops.products.paths import bounded, sidecar_of
-from gammaops.products.payloads import Payload
+from gammaops.products.payloads import Payload, parsed_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -127,22 +128,24 @@ class ProductStore:
         ProductMissing, ProductCorrupt
             If there is no such product, or if it is not what its sidecar says.
         """
-        return self._read(sidecar_of(self.relative(uri)))
+        asked = self.relative(uri)
+        product = self._read(sidecar_of(asked))
+        if asked not in (sidecar_of(asked), self.relative(product.uri)):
+            raise ProductMissing(f"{uri} is gone; what was made again in its place has other bytes: {product.uri}")
+        return product
 
     def find(self, kind: str, key: str) -> Product | None:
         """The product with this key, if there is one; a damaged one is set aside, so that it gets made again."""
         sidecar = _sidecar_name(kind, key)
-        try:
-            return self._read(sidecar)
-        except ProductMissing:
-            if not self.files.exists(sidecar):
-                return None
-            problem = "its payload is gone"
-        except ProductCorrupt as error:
-            problem = str(error)
         with suppress(ProductError):
+            return self._read(sidecar)
+        try:
+            judged = self.files.read(sidecar)
             return self._read(sidecar)  # another try has repaired it
-        self.set_aside(sidecar, problem)
+        except FileNotFoundError:
+            return None
+        except ProductError as error:
+            set_aside(self.files, sidecar, judged, str(error))
         return None
 
     def publish(self, kind: str, key: str, payload: Path, sidecar: Mapping[str, Any]) -> Product:
@@ -207,15 +210,16 @@ class ProductStore:
         Raises
         ------
         ProductMissing, ProductCorrupt
-            If it is not there, or not JSON.
+            If it is not there, or not a sidecar.
         """
         try:
-            document: dict[str, Any] = json.loads(self.files.read(name))
+            return parsed_sidecar(self.files.read(name))
         except FileNotFoundError:
             raise ProductMissing(f"no product {self.uri_of(name)}; run the step that makes it") from None
         except ValueError as error:
-            raise ProductCorrupt(f"the sidecar {self.uri_of(name)} is not JSON: {error}") from error
-        return document
+            raise ProductCorrupt(
+                f"the sidecar {self.uri_of(name)} {error}; run the step that makes it again"
+            ) from error
 
     def sidecar_of(self, path: str) -> dict[str, Any]:
         """The sidecar of a product by its path below the root, whatever became of its payload.
@@ -226,19 +230,6 @@ class ProductStore:
             As in `sidecar`.
         """
         return self.sidecar(sidecar_of(path))
-
-    def set_aside(self, name: str, problem: str) -> None:
-        """Move a sidecar and its payload to ``damaged/``, unless somebody else has repaired them meanwhile."""
-        attic = f"damaged/{uuid.uuid4().hex}"
-        path = PurePosixPath(name)
-        try:
-            self.files.move(name, f"{attic}/{path.name}")
-        except FileNotFoundError:
-            return
-        log.warning("%s is set aside in %s, to be made again: %s", self.uri_of(name), attic, problem)
-        with suppress(ValueError, KeyError, FileNotFoundError):
-            payload = json.loads(self.files.read(f"{attic}/{path.name}"))["payload"]["name"]
-            self.files.move(str(path.with_name(payload)), f"{attic}/{payload}")
 
     def _reference(self, product: Product) -> dict[str, str]:
         """How an index names a member: relative to the root, so that equal indexes have equal bytes in any store."""
@@ -275,7 +266,8 @@ class ProductStore:
         try:
             return payload.verified()
         except ProductCorrupt as error:
-            self.set_aside(sidecar, str(error))
+            with suppress(FileNotFoundError):
+                set_aside(self.files, sidecar, self.files.read(sidecar), str(error))
             raise
 
     def _members(self, index: Path) -> tuple[Product, ...]:
