@@ -125,7 +125,7 @@ class Lineage:
         """The sidecar's name of the index that a member was made for; empty for any other product."""
         spec = _spec(sidecar)
         name = sidecar.get("metrics", {}).get("name")
-        if spec is None or "item" in sidecar or not isinstance(name, str):
+        if spec is None or {"item", "parts"} & sidecar.keys() or not isinstance(name, str):
             return ""
         kinds = {made.kind for made in spec.produces.values() if made.member == sidecar["kind"]}
         candidates = (index for kind in sorted(kinds) for index in self._sidecars_of(kind))

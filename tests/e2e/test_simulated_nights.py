@@ -16,6 +16,7 @@ from astropy.table import Table
 import gammaops
 from gammaops.cli import main
 from gammaops.config import parse_config
+from gammaops.errors import DamagedFile, NoWorkFound
 from gammaops.products import ProductStore, RunFolder
 from gammaops.runner import LocalRun, Provenance, Run, begin, late_nights, night_of_row, scheduled_scope
 from gammaops.simulation import ArchivePlan, deliver, simulate_archive
@@ -153,6 +154,82 @@ def test_replaced_observation_is_found_and_it_alone_is_reduced(tmp_path: Path, m
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
 
 
+def test_restored_observation_is_found_after_a_replacement_was_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=1, observations=2, duration_min=3, size="small"))
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    store, config = ProductStore(tmp_path / "store"), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    path = tmp_path / "archive" / "data" / "sim_obs_000002.fits.gz"
+    first = path.read_bytes()
+    for content in (first, gzip.compress(gzip.decompress(first), compresslevel=1), first):
+        path.write_bytes(content)
+        assert len(late_nights(tomorrow, lambda night: False, 10, Provenance())) == 1
+        run(store.root, nights=NIGHTS[:1])
+        assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+def test_quarantine_for_a_read_that_came_short_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network disk gives other bytes than those of the file that the key names; the next try reads it anew."""
+    with monkeypatch.context() as patch:
+        patch.setattr("gammaops.physics.dl3._open_file", _refuse)
+        patch.setattr("gammaops.runner.publishing.file_sha256", lambda _: "of what came over the network")
+        assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12][0] == "failed"
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("done", "")
+
+
+def test_rebuild_judges_a_quarantined_observation_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("gammaops.physics.dl3._open_file", _refuse)
+        assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("quarantined", "truncated")
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("quarantined", "truncated")
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12], reuse="rebuild"))[12] == ("done", "")
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("reused", "")
+
+
+def test_rebuild_that_refuses_what_was_good_is_red_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("done", "")
+    with monkeypatch.context() as patch:
+        patch.setattr("gammaops.physics.dl3._open_file", _refuse)
+        again = run(tmp_path, obs_ids=[12], reuse="rebuild")
+    assert "was made from the same files, and now they are refused" in again.verdict.line
+    assert not again.verdict.ok
+    assert ledger(tmp_path, run(tmp_path, obs_ids=[12]))[12] == ("reused", "")
+
+
+def _refuse(folder: Path, name: str) -> object:
+    raise DamagedFile("truncated", "the second half is missing")
+
+
+def test_an_earlier_record_that_cannot_be_read_harms_no_later_run(tmp_path: Path) -> None:
+    store, config = ProductStore(tmp_path), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+    run(tmp_path, nights=NIGHTS[:1], label="first")
+    (record,) = (tmp_path / "runs").rglob("run.json")
+    record.write_bytes(record.read_bytes()[:100])
+    assert run(tmp_path, nights=NIGHTS[1:], label="second").verdict.ok
+    tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
+    found = late_nights(tomorrow, lambda night: False, 10, Provenance())
+    assert [night_of_row(store, row)[0] for row in found] == [NIGHTS[0]]
+
+
+def test_an_observation_without_a_start_is_in_no_night_and_harms_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=1, observations=3, duration_min=3, size="small"))
+    index = tmp_path / "archive" / "obs-index.fits.gz"
+    table = Table.read(index)
+    table["TSTART"][1] = float("nan")
+    table.write(index, overwrite=True)
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    found = run(tmp_path / "store", nights=NIGHTS[:1])
+    assert ledger(tmp_path / "store", found) == {1: ("done", ""), 3: ("done", "")}
+
+
 def test_withdrawn_observation_is_found_and_its_night_made_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +286,18 @@ MASKED = CONFIG.replace(
     "{type: 3d, background: {method: ring, parameters: {r_in: 0.3 deg, width: 0.2 deg}},"
     " geom: {wcs: {skydir: {frame: icrs, lon: 83.63 deg, lat: 22.01 deg}}}}",
 )
+
+
+def test_a_reduction_whose_mask_cannot_be_made_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object) -> None:
+        raise NoWorkFound("no pixel has data")
+
+    monkeypatch.setattr("gammaops.steps.excess_map.science.run", nothing)
+    result = run(tmp_path, MASKED, obs_ids=[12])
+    assert not result.verdict.ok
+    assert "masked maps listed no observation" in result.verdict.line
 
 
 def test_late_observations_are_looked_for_where_a_step_reads_a_mask_too(tmp_path: Path) -> None:

@@ -88,8 +88,8 @@ def check_ended(live, dag_id: str) -> dict[str, str]:
 
 def test_nothing_is_lost_when_anything_is_killed_at_any_moment(under_fire, tmp_path, monkeypatch):
     live = under_fire
-    live.add("fire", live.analysis.replace("retries: 2", "retries: 8"))
     nights = live.nights
+    live.add("fire", live.analysis.replace("retries: 2", f"retries: 8, end: {nights[-1]}"))
     noons = [night_interval(night, live.plan.site.lon_deg)[0].isoformat() for night in (nights[0], nights[-1])]
     live.client.backfill("fire", *noons)
     live.client.unpause("fire")

@@ -142,7 +142,7 @@ def test_of_runs_of_the_same_night_the_last_speaks_for_it(observatory):
     found = choose_runs(observatory.store, ["crab"])
     assert [one.label.partition("-")[0] for one in found.folders] == ["again"]
     assert "local" in found.notes[0]
-    assert "took the same and ended later" in found.notes[0]
+    assert "took the same and began later" in found.notes[0]
 
 
 def test_runs_with_another_config_are_taken_only_by_name(observatory):

@@ -14,7 +14,7 @@ from gammaops.care.ages import size_in_words
 from gammaops.care.checking import choose, lonely_payloads, troubles_of
 from gammaops.care.garbage import delete, find_garbage
 from gammaops.care.growth import GROWTH, MAINTENANCE, measured, with_growth
-from gammaops.errors import RunFailed
+from gammaops.errors import ProductError, RunFailed
 from gammaops.products import canonical_json
 
 if TYPE_CHECKING:
@@ -83,19 +83,25 @@ def collect_garbage(store: ProductStore, label: str, rules: Rules) -> tuple[str,
         Path of the file, and what it says in one line.
     """
     garbage = find_garbage(store, rules, time.time())
+    notes, deleted = list(garbage.notes), rules.collects_runs
+    if deleted:
+        try:
+            delete(store, garbage)
+        except ProductError as busy:  # the next night finds it again
+            notes, deleted = [*notes, str(busy)], False
     document = {
         "rules": asdict(rules),
-        "deleted": rules.collects_runs,
+        "deleted": deleted,
         "bytes": garbage.size,
         "number": len(garbage.names),
         "names": garbage.names[:_NAMED],
-        "notes": list(garbage.notes),
+        "notes": notes,
     }
     uri = _write(store, label, "garbage.json", document)
-    if rules.collects_runs:
-        delete(store, garbage)
-    done = "freed" if rules.collects_runs else "could be freed; no rule is given, so nothing is"
-    return uri, "; ".join([f"{len(garbage.names)} files, {size_in_words(garbage.size)} {done}", *garbage.notes])
+    done = "freed" if deleted else "could be freed"
+    if not rules.collects_runs:
+        done += "; no rule is given, so nothing is"
+    return uri, "; ".join([f"{len(garbage.names)} files, {size_in_words(garbage.size)} {done}", *notes])
 
 
 def _write(store: ProductStore, label: str, name: str, document: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gammaops.errors import ConfigError, Problem
+from gammaops.products import ProductStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,20 +18,22 @@ __all__ = ["log_as_configured"]
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def log_as_configured(config: AnalysisConfig, folder: Path) -> None:
+def log_as_configured(config: AnalysisConfig, store: str | Path) -> None:
     """Set the level, and write to the log file too where one is named.
 
     Parameters
     ----------
     config : AnalysisConfig
         Its ``general.log`` is followed.
-    folder : Path
-        Where log files go.
+    store : str or Path
+        Root of the product store; log files go below its ``logs/``.
 
     Raises
     ------
     ConfigError
         If the format is none.
+    ProductError
+        If a log file is named and the store is not on a disk.
     """
     wanted = config.document["general"]["log"]
     root = logging.getLogger()
@@ -44,7 +47,7 @@ def log_as_configured(config: AnalysisConfig, folder: Path) -> None:
         line, column = config.position("general", "log", "format")
         problem = Problem(config.source, line, column, "general.log.format", str(error), f"such as {FORMAT}")
         raise ConfigError([problem]) from None
-    target = folder / wanted["filename"]
+    target = ProductStore(store).root / "logs" / wanted["filename"]
     target.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(target, mode=wanted["filemode"], encoding="utf-8")
     handler.setFormatter(formatter)

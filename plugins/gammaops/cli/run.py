@@ -16,7 +16,6 @@ from gammaops.cli.scope import scoped
 from gammaops.config import load_config, store_root
 from gammaops.errors import RunFailed
 from gammaops.plan import make_plan
-from gammaops.products import ProductStore
 from gammaops.steps.base import REUSE
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ __all__ = ["run"]
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Root of the product store. [default: general.outdir, else GAMMAOPS_STORE]",
+    help="Root of the product store, such as out or s3://bucket/out. [default: general.outdir, else GAMMAOPS_STORE]",
 )
 @scoped
 @click.option(
@@ -41,7 +39,7 @@ __all__ = ["run"]
 @click.option("--label", default="local", show_default=True, help="Name of the run.")
 def run(
     filename: Path,
-    out: Path | None,
+    out: str | None,
     steps: tuple[str, ...],
     nights: tuple[str, ...],
     obs_ids: tuple[int, ...],
@@ -57,7 +55,7 @@ def run(
     if unknown:
         raise click.BadParameter(f"no step {', '.join(unknown)}; there are: {', '.join(names)}", param_hint="--step")
     root = out or config.document["general"].get("outdir") or store_root()
-    log_as_configured(config, ProductStore(root).root / "logs")
+    log_as_configured(config, root)
     with _bars() as progress:
         result = run_analysis(
             config, root, nights=nights, obs_ids=obs_ids, start=start, stop=stop, steps=steps, reuse=reuse, label=label,

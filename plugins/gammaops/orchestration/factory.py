@@ -180,6 +180,7 @@ def _add_fan_out(
             task_id="collect",
             role="collect",
             sources=ids_by_role,
+            split=split.task_id,
             mapped=parts.task_id,
             inputs={"fragments": split.output, "parts": parts.output},
             outlets=outlets,

@@ -91,8 +91,8 @@ class StepOperator(BaseOperator):
         ``parts``.
     sources : mapping, optional
         For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
-    mapped : str
-        For ``collect``, the id of the mapped task.
+    split, mapped : str
+        For ``collect``, the ids of the task that lists the rows and of the mapped one.
     """
 
     template_fields: Sequence[str] = ("inputs",)
@@ -105,6 +105,7 @@ class StepOperator(BaseOperator):
         step: str,
         inputs: Mapping[str, Any],
         sources: Mapping[str, Sequence[str]] | None = None,
+        split: str = "",
         mapped: str = "",
         **kwargs: Any,
     ) -> None:
@@ -113,6 +114,7 @@ class StepOperator(BaseOperator):
         self.step = step
         self.inputs = inputs
         self.sources = sources
+        self.split = split
         self.mapped = mapped
 
     def execute(self, context: Context) -> str | list[str]:
@@ -134,11 +136,13 @@ class StepOperator(BaseOperator):
     def _collect(self, run: Run, context: Context) -> str:
         from gammaops.runner import collect
 
-        fragments = paths(self.inputs["fragments"])
+        # Tasks that did not start again after a clear keep what they had returned before.
+        succeeded = successes(context, [self.split, self.mapped])
+        fragments = paths(self.inputs["fragments"]) if succeeded[self.split] else []
         if not fragments:
-            raise AirflowSkipException("its rows were never listed; see the log of the task before the mapped one")
+            raise AirflowSkipException("its rows were not listed; see the log of the task before the mapped one")
         consumed = pulled_by_role(context, self.sources or {})
-        parts = paths(self.inputs["parts"])[: successes(context, [self.mapped])[self.mapped]]
+        parts = paths(self.inputs["parts"])[: succeeded[self.mapped]]
         return collect(run, self.step, consumed, fragments, parts, who_asks(context))
 
     def _task(self, run: Run, context: Context) -> str:

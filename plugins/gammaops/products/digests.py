@@ -52,9 +52,9 @@ class Digests:
         """The digest of what is called so, if it still has this signature; empty if nobody knows."""
         try:
             entry = json.loads(self._entry(name).read_bytes())
-        except (FileNotFoundError, ValueError):
+            return str(entry["sha256"]) if (entry["name"], entry["signature"]) == (name, mark) else ""
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return ""
-        return str(entry["sha256"]) if (entry["name"], entry["signature"]) == (name, mark) else ""
 
     def remember(self, name: str, mark: str, sha256: str) -> None:
         """Keep a digest; where the folder cannot be written to, it is computed again next time."""

@@ -84,13 +84,14 @@ class ObjectFiles:
         return int(self._info(name)["size"])
 
     def sha256(self, name: str) -> str:
-        """SHA-256 of an object: downloaded for it once, unless it was uploaded from here."""
+        """SHA-256 of an object: downloaded for it once, unless it was uploaded from here, and kept for its readers."""
         mark = _mark(self._info(name))
         known = self.digests.known(self.uri_of(name), mark)
         if known:
             return known
         with self._downloaded(name) as path:
             found = file_sha256(path)
+            self._keep(path, name, found)
         self.digests.remember(self.uri_of(name), mark, found)
         return found
 
@@ -112,18 +113,15 @@ class ObjectFiles:
         sha256 = file_sha256(source)
         self._system.put_file(str(source), self._path(name))
         self.digests.remember(self.uri_of(name), _mark(self._info(name)), sha256)
-        kept = self._cached(name, sha256)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(kept)
+        self._keep(source, name, sha256)
 
     def fetch(self, name: str, sha256: str) -> Path:
         """A local copy, downloaded unless there is one with the right bytes."""
         kept = self._cached(name, sha256)
         if kept.exists() and file_sha256(kept) == sha256:
             return kept
-        kept.parent.mkdir(parents=True, exist_ok=True)
         with self._downloaded(name) as path:
-            path.replace(kept)
+            self._keep(path, name, sha256)
         return kept
 
     @contextmanager
@@ -136,6 +134,12 @@ class ObjectFiles:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def _keep(self, path: Path, name: str, sha256: str) -> None:
+        """Let the cache have a local copy that was made for it."""
+        kept = self._cached(name, sha256)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(kept)
 
     def _cached(self, name: str, sha256: str) -> Path:
         """Two stores may share a cache: equal names there have equal bytes."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import ProductMissing
+from gammaops.errors import ProductCorrupt, ProductMissing
 from gammaops.products.keys import canonical_json
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class RunFolder:
     @classmethod
     def _below(cls, store: ProductStore, folder: str) -> list[RunFolder]:
         parents = {PurePosixPath(name).parent for name in store.files.names(folder)}
-        return [cls(store, str(path)) for path in sorted(parents) if re.fullmatch(r"v\d+", path.name)]
+        found = [path for path in parents if re.fullmatch(r"v\d+", path.name)]
+        return [cls(store, str(path)) for path in sorted(found, key=lambda path: (path.parent, int(path.name[1:])))]
 
     @property
     def version(self) -> str:
@@ -133,10 +134,13 @@ class RunFolder:
 
         Raises
         ------
-        ProductMissing
-            If the run has not written it.
+        ProductMissing, ProductCorrupt
+            If the run has not written it, or if it is not JSON.
         """
-        document: dict[str, Any] = json.loads(self.read(name))
+        try:
+            document: dict[str, Any] = json.loads(self.read(name))
+        except ValueError as error:
+            raise ProductCorrupt(f"{self.uri_of(name)} is not JSON: {error}") from error
         return document
 
     def successor(self) -> RunFolder:

@@ -178,6 +178,8 @@ class ProductStore:
         found = self.find(kind, key)
         if found:
             return found
+        if not all(member.product for member in members):
+            raise ValueError(f"not every member of the index {kind} {key} is published")
         with self.scratch() as folder:
             rows = [{**member.row, **self._reference(member.product)} for member in members if member.product]
             path = folder / "index.json"
@@ -187,6 +189,12 @@ class ProductStore:
     def publish_outcome(self, kind: str, key: str, status: str, sidecar: Mapping[str, Any]) -> Product:
         """Publish an outcome without payload (``quarantined``, ``no_work``); `sidecar` holds its class and reason."""
         return self.find(kind, key) or self._commit(kind, key, {**sidecar, "status": status})
+
+    def withdraw(self, outcome: Product, reason: str) -> None:
+        """Set an outcome without payload aside, so that a product can take its place."""
+        name = self.relative(outcome.uri)
+        with suppress(FileNotFoundError):
+            set_aside(self.files, name, self.files.read(name), reason)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

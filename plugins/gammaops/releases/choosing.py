@@ -11,6 +11,7 @@ from gammaops.errors import ProductMissing
 from gammaops.products import RunFolder
 from gammaops.products.keys import canonical_json
 from gammaops.products.runs import run_label
+from gammaops.runner.history import age_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ def choose_runs(
         found = _named(store, text)
         if "/" not in text.removeprefix(RUNS).strip("/"):
             found = [folder for folder in found if _parent(folder) not in dropped]
-            found = _official(store, found, nights, notes)
+            found = _official(found, nights, notes)
         chosen |= {folder.relative: folder for folder in found}
     return Choice(tuple(chosen[name] for name in sorted(chosen)), tuple(notes))
 
@@ -107,15 +108,11 @@ def _newest(folders: Sequence[RunFolder]) -> RunFolder:
     return max(ended or folders, key=lambda folder: int(folder.version[1:]))
 
 
-def _official(
-    store: ProductStore, folders: Sequence[RunFolder], nights: Sequence[str], notes: list[str]
-) -> list[RunFolder]:
-    """Those that speak for their analysis; of several that took the same observations, the last that ended."""
-    entries = store.files.entries(f"{RUNS}{folders[0].relative.split('/')[1]}") if folders else ()
-    ended = {entry.name: entry.modified for entry in entries if entry.name.endswith(f"/{RECORD}")}
+def _official(folders: Sequence[RunFolder], nights: Sequence[str], notes: list[str]) -> list[RunFolder]:
+    """Those that speak for their analysis; of several that took the same observations, the last that began."""
     last: dict[bytes, RunFolder] = {}
     # One that has not ended gives way to any that has, and is for the reader to refuse where there is none.
-    for folder in sorted(folders, key=lambda one: ended.get(f"{one.relative}/{RECORD}", 0.0)):
+    for folder in sorted(folders, key=lambda one: (one.ended, age_of(one))):
         request = folder.read_json("request.json")
         if nights and not set(nights) & set(_nights(folder, request)):
             continue
@@ -125,7 +122,7 @@ def _official(
             continue
         scope = canonical_json(request["scope"])
         if scope in last:
-            notes.append(f"{last[scope].relative} is left out: {folder.relative} took the same and ended later")
+            notes.append(f"{last[scope].relative} is left out: {folder.relative} took the same and began later")
         last[scope] = folder
     return list(last.values())
 

@@ -52,8 +52,9 @@ def decisions(store: ProductStore) -> list[Decision]:
 
 
 def current_release(store: ProductStore) -> str:
-    """Name of the release that was promoted last; empty if none was."""
-    promoted = [one.release for one in decisions(store) if one.verdict == PROMOTED]
+    """Name of the release that was promoted last and not rejected since; empty if there is none."""
+    last = {one.release: one.verdict for one in decisions(store)}
+    promoted = [one.release for one in decisions(store) if one.verdict == PROMOTED and last[one.release] == PROMOTED]
     return promoted[-1] if promoted else ""
 
 
@@ -84,6 +85,9 @@ def decide(store: ProductStore, name: str, verdict: str, signature: Signature) -
     release = open_release(store, name)
     for known in decisions(store):
         if signature.who and known.signature.who == signature.who:
+            if known.verdict != verdict:
+                done = f"this run has decided already: {known.release} is {known.verdict}"
+                raise ProductError(f"{done}; start another run to decide again")
             return store.uri_of(known.path)
     problems = release.problems() if verdict == PROMOTED else []
     if problems:

@@ -109,19 +109,22 @@ def _record(
     steps: list[dict[str, Any]] = []
     taken: list[Taken] = []
     states: dict[str, str] = {}
+    unlisted: dict[str, str] = {}
     for step in run.plan.steps:
-        results = tasks.get(step.name, {})
-        left = Left.of(run, step, results)
+        left = Left.of(run, step, tasks.get(step.name, {}))
         made, parts = left.products, left.parts
         found = _outcomes(run, step, left.rows, parts) if step.spec.observations else []
         outcomes += found
         taken += _taken(step, left)
         states[step.name], reason = step_state(run, step, left, states)
+        if step.spec.observations and states[step.name] == "no_work" and not left.listed:
+            unlisted[step.name] = reason
         products.update(made)
         entry = _step_record(run, step, states[step.name], reason, made, parts)
         steps.append({**entry, "cut_flow": cut_flow(found, _cuts(run, step))} if found else entry)
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
+    lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger]
     lost += problems
     judged = _judge(run, ledger, lost, taken)
     record = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,42 @@ if TYPE_CHECKING:
 
     from gammaops.products import ProductStore
 
-__all__ = ["EARLIER", "History", "age_of", "sidecars_of"]
+__all__ = ["EARLIER", "EndedRun", "History", "age_of", "ended_runs", "sidecars_of"]
+
+log = logging.getLogger(__name__)
 
 # Enough for a median, and a look at a few hundred small files costs less than a second.
 EARLIER = 50
 LOOKED_AT = 500
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """A run that has ended: its folder, what was asked for, and its record."""
+
+    folder: RunFolder
+    request: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def official(self) -> bool:
+        """Whether it says anything about others: not one with another config, or one that was not to compute."""
+        return not self.request["params"].get("config") and self.request["reuse"] != "only"
+
+
+def ended_runs(store: ProductStore, analysis: str) -> list[EndedRun]:
+    """The runs of an analysis that have ended, the first that began first.
+
+    One that cannot be read any more is passed over: it is nothing that a later run has to end for.
+    """
+    found = []
+    for folder in RunFolder.all(store, analysis):
+        try:
+            if folder.ended:
+                found.append(EndedRun(folder, folder.read_json("request.json"), folder.read_json("run.json")))
+        except ProductError as error:
+            log.warning("passed over: %s", error)
+    return sorted(found, key=lambda one: age_of(one.folder))
 
 
 class History:
@@ -35,8 +68,7 @@ class History:
 
     @cached_property
     def _records(self) -> Sequence[Mapping[str, Any]]:
-        folders = sorted((one for one in RunFolder.all(self._store, self._analysis) if one.ended), key=age_of)
-        return [folder.read_json("run.json") for folder in reversed(folders)]
+        return [one.record for one in reversed(ended_runs(self._store, self._analysis))]
 
     def of_observation(self, step: str, obs_id: int) -> Mapping[str, Any]:
         """Sidecar of what a step has made of an observation last; empty if it never did."""

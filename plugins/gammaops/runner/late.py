@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.errors import ProductError, ProductMissing
 from gammaops.ledger import TERMINAL, USABLE
 from gammaops.products import ProductStore, RunFolder, canonical_json, content_key, rows_of, with_rows
-from gammaops.runner.history import age_of
+from gammaops.runner.history import ended_runs
 from gammaops.runner.publishing import source_digests
 from gammaops.runner.task import StepTask
 from gammaops.steps.base import Scope
@@ -17,6 +17,7 @@ from gammaops.steps.base import Scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from gammaops.runner.history import EndedRun
     from gammaops.runner.run import Provenance, Run
 
 __all__ = ["late_nights", "night_of_row"]
@@ -50,10 +51,11 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
     if not run.scope.nights:
         return []
     nights = _earlier(run)
-    settled = _settled(run, nights)
+    runs = [one for one in ended_runs(run.store, run.config.name) if one.official] if nights else []
+    settled = _settled(runs, nights)
     rows = list(_archive_rows(run, nights, who))
     late = [night for night, row in rows if row["present"] and not _is_settled(run, row, settled)]
-    late += _withdrawn(run, nights, {(row["step"], int(row["obs_id"])) for _, row in rows})
+    late += _withdrawn(runs, nights, {(row["step"], int(row["obs_id"])) for _, row in rows})
     wanted = [night for night in sorted(set(late)) if not is_busy(night)][:limit]
     return _publish(run, wanted) if wanted else []
 
@@ -80,12 +82,10 @@ def _archive_rows(run: Run, nights: Sequence[str], who: Provenance) -> Iterable[
                 yield str(row["night"]), {**about, "sources": files}
 
 
-def _withdrawn(run: Run, nights: Sequence[str], offered: set[tuple[str, int]]) -> list[str]:
+def _withdrawn(runs: Sequence[EndedRun], nights: Sequence[str], offered: set[tuple[str, int]]) -> list[str]:
     """Nights whose last run used an observation that the archive does not list any more."""
     last: dict[str, Mapping[str, Any]] = {}
-    folders = [folder for folder in RunFolder.all(run.store, run.config.name) if folder.ended and _official(folder)]
-    for folder in sorted(folders, key=age_of):
-        record = folder.read_json("run.json")
+    for record in (one.record for one in runs):
         # A run of single observations, or of part of a night, says nothing about the others.
         if len(record["nights"]) == 1 and set(record["scope"]["nights"]) == set(record["nights"]):
             last[record["nights"][0]] = record
@@ -98,13 +98,14 @@ def _withdrawn(run: Run, nights: Sequence[str], offered: set[tuple[str, int]]) -
     ]
 
 
-def _is_settled(run: Run, row: Mapping[str, Any], settled: Mapping[tuple[str, int], Sequence[str]]) -> bool:
-    """Whether some run has given this row its final word, from the files that are there now."""
-    outcomes = settled.get((row["step"], int(row["obs_id"])))
-    if outcomes is None:
+def _is_settled(run: Run, row: Mapping[str, Any], settled: Mapping[tuple[str, int], str]) -> bool:
+    """Whether the last run that had this row has given it its final word, from the files that are there now."""
+    outcome = settled.get((row["step"], int(row["obs_id"])))
+    if outcome is None:
         return False
-    known = [sources for path in outcomes if (sources := _sources_of(run.store, path))]
-    return not row.get("sources") or not known or row["sources"] in known
+    # What was rejected has no outcome of its own, and is not judged anew until somebody asks for its night.
+    known = _sources_of(run.store, outcome) if outcome else []
+    return not row.get("sources") or not known or row["sources"] == known
 
 
 def _sources_of(store: ProductStore, path: str) -> list[dict[str, str]]:
@@ -116,25 +117,17 @@ def _sources_of(store: ProductStore, path: str) -> list[dict[str, str]]:
     return found
 
 
-def _settled(run: Run, nights: Sequence[str]) -> dict[tuple[str, int], list[str]]:
-    """Observations of these nights, by step, that some run has brought to a terminal state, with their outcomes."""
+def _settled(runs: Sequence[EndedRun], nights: Sequence[str]) -> dict[tuple[str, int], str]:
+    """The outcome of the last run that has brought an observation of these nights to a terminal state, by step."""
     wanted = set(nights)
-    settled: dict[tuple[str, int], list[str]] = {}
-    for folder in RunFolder.all(run.store, run.config.name):
-        if not folder.ended or not _official(folder):
-            continue
-        for row in folder.read_json("run.json")["ledger"]:
-            if row["night"] in wanted:
-                for step, made in row["steps"].items():
-                    if made["state"] in TERMINAL:
-                        settled.setdefault((step, row["obs_id"]), []).extend(filter(None, [made["path"]]))
-    return settled
-
-
-def _official(folder: RunFolder) -> bool:
-    """Whether a run says anything about others: not one with another config, or one that was not to compute."""
-    request = folder.read_json("request.json")
-    return not request["params"].get("config") and request["reuse"] != "only"
+    return {
+        (step, row["obs_id"]): made["path"] or ""
+        for one in runs
+        for row in one.record["ledger"]
+        if row["night"] in wanted
+        for step, made in row["steps"].items()
+        if made["state"] in TERMINAL
+    }
 
 
 def _publish(run: Run, nights: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError
 from gammaops.products import rows_of
-from gammaops.runner.failures import PARTS, SPLIT, failure_notes
+from gammaops.runner.failures import COLLECT, PARTS, SPLIT, failure_notes
 from gammaops.runner.tasks import parts_by_label, rows_at
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def _still_counts(note: Mapping[str, Any], left: Left) -> bool:
         return not left.listed
     if note["role"] == PARTS:
         return any(label in left.lost for label in note["labels"])
+    if note["role"] == COLLECT and not left.listed:
+        return False
     return not left.products
 
 

@@ -53,14 +53,16 @@ def components_of(models_file: Path) -> Any:
 
 
 def _filenames(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "filename" and isinstance(item, str):
-                yield item
-            yield from _filenames(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _filenames(item)
+    """Each once; what YAML aliases repeat is looked at once too."""
+    queue, seen = [value], set()
+    while queue:
+        one = queue.pop()
+        if id(one) in seen or not isinstance(one, dict | list):
+            continue
+        seen.add(id(one))
+        if isinstance(one, dict) and isinstance(one.get("filename"), str):
+            yield one["filename"]
+        queue += one.values() if isinstance(one, dict) else one
 
 
 def with_named_files(product: Product) -> Product:

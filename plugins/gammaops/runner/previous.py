@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gammaops.products import RunFolder
-from gammaops.runner.history import age_of
+from gammaops.runner.history import age_of, ended_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return steps
 
 
-def _records(run: Run, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _records(run: Run, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Records of the runs before, the latest first."""
-    folders = [one for one in RunFolder.all(run.store, run.config.name) if one.ended and one.relative != record["run"]]
-    known = [(_age(folder, other), other) for folder in folders for other in [folder.read_json("run.json")]]
+    others = [one for one in ended_runs(run.store, run.config.name) if one.folder.relative != record["run"]]
+    known = [(_age(one.folder, one.record), one.record) for one in others]
     ours = _age(RunFolder(run.store, record["run"]), record)
     before = [(age, other) for age, other in known if age < ours]
     return (other for _, other in sorted(before, key=itemgetter(0), reverse=True))

@@ -64,11 +64,11 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
             with measured() as cost:
                 metrics = task.science.run(prepared, task.inputs, {kind: path}, row)
         except (DataError, NoWorkFound) as error:
-            _refuse_change(task, prepared, row, sources)
+            _refuse_change(task, prepared, row, sources, file_sha256)
             if isinstance(error, DamagedFile) and is_arriving(task, prepared, row):
                 return _arriving(task, kind, key, error, described)
             return _outcome(task, kind, key, error, described)
-        _refuse_change(task, prepared, row, sources)
+        _refuse_change(task, prepared, row, sources, store.digests.sha256)
         return _publish(task, kind, key, path, task.sidecar(cost, metrics, **described))
 
 
@@ -112,6 +112,12 @@ def _outcome(task: StepTask, kind: str, key: str, error: Exception, described: M
     status = "quarantined" if isinstance(error, DataError) else "no_work"
     reason = {"reason_class": getattr(error, "reason_class", "no-work"), "reason": getattr(error, "reason", str(error))}
     log.warning("%s %s: %s", described["item"]["label"], status, error)
+    found = task.run.store.find(kind, key)
+    if found and found.path is not None:
+        raise ProductError(
+            f"{found.uri} was made from the same files, and now they are refused ({error}); it stays as it is. Find out"
+            " what differs (host, library build, a read error of the disk) and run it again"
+        )
     return task.run.store.publish_outcome(kind, key, status, task.sidecar(Cost(), {}, **reason, **described))
 
 
@@ -123,22 +129,33 @@ def _arriving(task: StepTask, kind: str, key: str, error: DataError, described: 
     return task.run.store.publish_outcome(kind, once, "missing", task.sidecar(Cost(), {}, **reason, **described))
 
 
-def _refuse_change(task: StepTask, prepared: Any, row: Mapping[str, Any], sources: Sequence[Mapping[str, str]]) -> None:
+def _refuse_change(
+    task: StepTask,
+    prepared: Any,
+    row: Mapping[str, Any],
+    sources: Sequence[Mapping[str, str]],
+    sha256: Callable[[Path], str],
+) -> None:
     """Make sure that what was read is what the key names.
 
     Raises
     ------
     OSError
-        If a file was replaced meanwhile: the next try reads the new one.
+        If a file was replaced meanwhile, or is read differently now: the next try reads it anew.
     """
-    if source_digests(task, prepared, row) != sources:
-        raise OSError(f"the files of {row['label']} were replaced while they were read")
+    if _source_digests(task, prepared, row, sha256) != sources:
+        raise OSError(f"the files of {row['label']} were replaced while they were read, or not read as they are")
 
 
 def source_digests(task: StepTask, prepared: Any, row: Mapping[str, Any]) -> list[dict[str, str]]:
     """Name and SHA-256 of the files outside the store that a row is made from; the row itself says where they lie."""
+    return _source_digests(task, prepared, row, task.run.store.digests.sha256)
+
+
+def _source_digests(
+    task: StepTask, prepared: Any, row: Mapping[str, Any], sha256: Callable[[Path], str]
+) -> list[dict[str, str]]:
     sources = getattr(task.science, "sources", None)
-    sha256 = task.run.store.digests.sha256
     return [{"name": path.name, "sha256": sha256(path)} for path in sources(prepared, row)] if sources else []
 
 
@@ -238,7 +255,7 @@ def _reusable(task: StepTask, kind: str, key: str) -> Product | None:
 
 
 def _publish(task: StepTask, kind: str, key: str, path: Path, sidecar: Mapping[str, Any]) -> Product:
-    """Publish a payload.
+    """Publish a payload; an outcome without one that a rebuild finds under its key was a judgement, and gives way.
 
     Raises
     ------
@@ -246,8 +263,11 @@ def _publish(task: StepTask, kind: str, key: str, path: Path, sidecar: Mapping[s
         If another payload has this key already: the same input gave other bytes.
     """
     make_reproducible(path)
-    digest = file_sha256(path)
-    product = task.run.store.publish(kind, key, path, sidecar)
+    digest, store = file_sha256(path), task.run.store
+    product = store.publish(kind, key, path, sidecar)
+    if product.path is None and task.run.request["reuse"] == "rebuild":
+        store.withdraw(product, "made again by a rebuild, which found nothing wrong")
+        product = store.publish(kind, key, path, sidecar)
     if product.path is None or product.sidecar["payload"]["sha256"] != digest:
         raise ProductError(
             f"{product.uri} was published with other bytes for the same input; it stays as it is. "
