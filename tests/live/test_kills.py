@@ -91,8 +91,7 @@ def test_nothing_is_lost_when_anything_is_killed_at_any_moment(under_fire, tmp_p
     nights = live.nights
     live.add("fire", live.analysis.replace("retries: 2", f"retries: 8, end: {nights[-1]}"))
     noons = [night_interval(night, live.plan.site.lon_deg)[0].isoformat() for night in (nights[0], nights[-1])]
-    live.client.backfill("fire", *noons)
-    live.client.unpause("fire")
+    live.airflow.begin_backfill("fire", *noons)
     dice = random.Random(SEED)  # noqa: S311 - a choice, no secret
     spared: set[tuple[object, ...]] = set()
     for victim in dice.sample(VICTIMS * KILLS, KILLS):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from contextlib import contextmanager
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from astropy.table import Table
-from hypothesis import given, settings
+from astropy.time import Time, TimeDelta
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gammaops.errors import ConfigError, ProductError
@@ -35,8 +40,8 @@ def selection(**given_keys):
     return {**empty, **given_keys}
 
 
-def write_archive(folder, rows, types=TYPES):
-    """Indexes of observations given as (obs_id, seconds after 2006-07-29T00:00:00 TT) and empty files."""
+def write_archive(folder, rows, types=TYPES, reference=53945, scale="TT"):
+    """Indexes of observations given as (obs_id, seconds after a reference, 2006-07-29T00:00:00 TT) and empty files."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     ids = [obs_id for obs_id, _ in rows]
     observations = Table(
@@ -49,7 +54,7 @@ def write_archive(folder, rows, types=TYPES):
             "N_TELS": np.full(len(ids), 4),
             "TSTART": np.array([seconds for _, seconds in rows], dtype=float),
         },
-        meta={"MJDREFI": 53945, "MJDREFF": 0.0, "TIMESYS": "TT", "TIMEUNIT": "s"},
+        meta={"MJDREFI": reference, "MJDREFF": 0.0, "TIMESYS": scale, "TIMEUNIT": "s"},
     )
     observations["TSTART"].unit = "s"
     observations.write(folder / "obs-index.fits.gz", overwrite=True)
@@ -317,6 +322,62 @@ def test_every_observation_is_in_exactly_one_night(tmp_path_factory, longitude, 
         for obs_id in table_of(folder, Scope(nights=(night,), longitude_deg=longitude))["obs_id"]
     ]
     assert sorted(found) == [obs_id for obs_id, _ in rows]
+
+
+@contextmanager
+def process_in(zone):
+    """A process whose local time is that of another part of the world."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
+@settings(max_examples=40)
+@given(
+    st.floats(-180, 180),
+    st.lists(st.integers(0, 10**7), min_size=1, max_size=5, unique=True),
+    st.sampled_from(["TT", "UTC", "TAI"]),
+    st.sampled_from(["UTC", "America/New_York", "Pacific/Kiritimati", "Australia/Lord_Howe"]),
+)
+@example(16.5, [2_764_800 - 12 * 3600, 2_678_400 + 1, 2_678_400 + 69], "TT", "Europe/Berlin")
+@pytest.mark.requirement("R16")
+def test_nights_follow_the_sun_whatever_the_scale_of_times_and_the_zone_of_the_process(
+    tmp_path_factory, longitude, seconds, scale, zone
+):
+    """Against the clock of astropy, over the leap second at the end of 2016."""
+    rows = [(number + 1, second) for number, second in enumerate(seconds)]
+    december = Time("2016-12-01").mjd
+    folder = write_archive(tmp_path_factory.mktemp("archive"), rows, reference=int(december), scale=scale)
+    with process_in(zone):
+        table = table_of(folder, Scope(longitude_deg=longitude))
+    noon = timedelta(minutes=round(720 - 4 * longitude))
+    origin = Time(december, format="mjd", scale=scale.lower())
+    starts = [(origin + TimeDelta(second, format="sec")).utc for _, second in rows]
+    clocks = [start.to_datetime(leap_second_strict="silent") for start in starts]
+    assert list(table["night"]) == [(clock - noon).date().isoformat() for clock in clocks]
+
+
+@pytest.mark.requires_data
+@pytest.mark.requirement("R16")
+@pytest.mark.parametrize(
+    ("obs_id", "night"),
+    [(20301, "2004-04-15"), (20323, "2004-04-16"), (20344, "2004-04-17"), (20366, "2004-04-18"), (22997, "2004-10-11")],
+)
+def test_observations_through_midnight_are_whole_in_the_night_of_their_evening(test_data, obs_id, night):
+    keys = {"required_irf": ["aeff", "edisp", "psf", "bkg"]}
+    archive = test_data / "hess-dl3-dr1"
+    (row,) = table_of(archive, Scope(obs_ids=(obs_id,), longitude_deg=HESS), **keys)
+    assert row["night"] == night
+    # One starts 8 s after midnight TT, which is 56 s before midnight UTC.
+    assert row["tstart"][:10] == night < json.loads(row["index"])["DATE-END"]
+    assert obs_id in table_of(archive, Scope(nights=(night,), longitude_deg=HESS), **keys)["obs_id"]
 
 
 @pytest.mark.requires_data

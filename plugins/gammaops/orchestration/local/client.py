@@ -120,7 +120,14 @@ class AirflowClient:
         return str(self.post(f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def backfill(
-        self, dag_id: str, first: str, last: str, *, reprocess: str = "none", conf: Mapping[str, Any] | None = None
+        self,
+        dag_id: str,
+        first: str,
+        last: str,
+        *,
+        reprocess: str = "none",
+        backwards: bool = False,
+        conf: Mapping[str, Any] | None = None,
     ) -> int:
         """Start a backfill over the data intervals that start between two ISO times; returns its id."""
         body = {
@@ -128,6 +135,7 @@ class AirflowClient:
             "from_date": first,
             "to_date": last,
             "reprocess_behavior": reprocess,
+            "run_backwards": backwards,
             "dag_run_conf": dict(conf or {}),
         }
         return int(self._authorized("POST", "/backfills", body)["id"])

@@ -158,7 +158,14 @@ class LocalAirflow:
                 _signal_group(process, signal.SIGCONT)
 
     def backfill(self, dag_id: str, first: str, last: str, *, reprocess: str = "none") -> dict[str, str]:
-        """Backfill the data intervals that start between two ISO times, and wait; returns states by run_id, in order.
+        """Backfill the data intervals that start between two ISO times, and wait; returns states by run_id, in order."""
+        created = self.begin_backfill(dag_id, first, last, reprocess=reprocess)
+        return self.client.wait_backfill(created, BACKFILL_SECONDS)
+
+    def begin_backfill(
+        self, dag_id: str, first: str, last: str, *, reprocess: str = "none", backwards: bool = False
+    ) -> int:
+        """Start a backfill of the data intervals that start between two ISO times; returns its id.
 
         On SQLite Airflow cannot create a backfill that clears runs while others write, and may leave half of it behind.
         """
@@ -166,7 +173,7 @@ class LocalAirflow:
         for _ in range(BACKFILL_TRIES):
             try:
                 with self.quiet():
-                    created = self.client.backfill(dag_id, first, last, reprocess=reprocess)
+                    created = self.client.backfill(dag_id, first, last, reprocess=reprocess, backwards=backwards)
             except AirflowApiError as error:
                 if error.status not in BUSY:
                     raise
@@ -174,7 +181,7 @@ class LocalAirflow:
                 self.client.abandon(dag_id)
             else:
                 self.client.unpause(dag_id)
-                return self.client.wait_backfill(created, BACKFILL_SECONDS)
+                return created
         raise RuntimeError(f"no backfill of {dag_id} could be created: the database is too busy")
 
     def stop(self) -> None:
