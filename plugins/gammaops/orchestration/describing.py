@@ -81,7 +81,7 @@ def _when(config: AnalysisConfig) -> str:
         when = f"Runs for every night at {place} (from {int(hour):02}:{int(minute):02} UTC to the same time next day)"
     else:
         when = f"Runs on schedule ({_code(schedule)}, UTC)"
-    return f"{when}, {span}{late}. {TAKES[dag['observations']]}"
+    return f"{when}, {span}{late}. {TAKES[dag['observations']]} It can be backfilled, one backfill at a time."
 
 
 def _steps(plan: Plan) -> Iterator[str]:

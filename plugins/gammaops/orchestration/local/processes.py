@@ -158,7 +158,7 @@ class LocalAirflow:
                 _signal_group(process, signal.SIGCONT)
 
     def backfill(self, dag_id: str, first: str, last: str, *, reprocess: str = "none") -> dict[str, str]:
-        """Backfill the data intervals that start between two ISO times, and wait; returns states by run_id, in order."""
+        """Backfill the data intervals that start between two ISO times, and wait; states by run_id, in order."""
         created = self.begin_backfill(dag_id, first, last, reprocess=reprocess)
         return self.client.wait_backfill(created, BACKFILL_SECONDS)
 
