@@ -17,7 +17,7 @@ FUNCTION_LINES = 40
 # Exceptions, each with its reason.
 LONGER = {
     "plugins/gammaops/steps/data_reduction/spec.py": 140,  # two of gammapy's blocks: observations and datasets
-    "plugins/gammaops/orchestration/parameters.py run_params": 50,  # the form in the UI, one entry after the other
+    "plugins/gammaops/orchestration/parameters.py _which_observations": 50,  # the form, one entry after the other
 }
 # Names that say nothing about what is inside.
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"}

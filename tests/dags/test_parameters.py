@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
-from gammaops.orchestration.parameters import KNOWN, refuse_unknown, run_params, run_scope
+from gammaops.orchestration.parameters import KNOWN, refuse_unknown, run_params
+from gammaops.orchestration.scope import run_scope
 from gammaops.runner.scope import scope_in_words
 from gammaops.steps.base import Scope
 

@@ -1,4 +1,4 @@
-"""A config that is edited while a run is under way: values leave the run alone, other steps or a broken file end it red."""
+"""A config that is edited during a run: values leave the run alone, other steps or a broken file end it red."""
 
 from __future__ import annotations
 

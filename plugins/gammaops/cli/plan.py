@@ -16,7 +16,8 @@ from gammaops.config import load_config
 from gammaops.plan import make_plan
 from gammaops.products import ProductStore
 from gammaops.runner import forecast, manual_scope
-from gammaops.runner.forecast import FAILS, REUSED, RUNS, WAITS
+from gammaops.runner.dry import in_sum
+from gammaops.runner.forecast import FAILS, RUNS, WAITS
 from gammaops.steps.base import REUSE
 
 if TYPE_CHECKING:
@@ -110,13 +111,7 @@ def _forecast_lines(steps: Sequence[StepForecast]) -> Iterator[str]:
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         yield f"{step.step}: {counts}{_cost(step)}"
         yield from _reasons(step)
-    tasks = [task for step in steps for task in step.tasks]
-    reused, to_do = sum(task.state == REUSED for task in tasks), sum(step.to_do for step in steps)
-    known = [step.expected for step in steps if step.expected]
-    total = sum(one.cpu_seconds for one in known), sum(one.megabytes for one in known)
-    memory = max((one.peak_memory_mb for one in known), default=0.0)
-    cost = f", about {total[0]:.0f} s of CPU, {total[1]:.1f} MB of disk, {memory:.0f} MB of memory" if known else ""
-    yield f"{reused} of {len(tasks)} tasks are reused; {to_do} run or may have to{cost}"
+    yield in_sum(steps)
 
 
 def _cost(step: StepForecast) -> str:

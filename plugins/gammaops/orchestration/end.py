@@ -55,9 +55,12 @@ class ReportOperator(EndOperator):
 
     def execute(self, context: Context) -> str:
         """Returns the product path of the report."""
-        from gammaops.runner import finish
+        from gammaops.runner import finish, finish_dry
 
-        report = finish(opened_run(context), gathered(context, self.tasks), who_asks(context))
+        run = opened_run(context)
+        if run.dry:
+            return finish_dry(run, who_asks(context))
+        report = finish(run, gathered(context, self.tasks), who_asks(context))
         log_late_imports(self.log)
         return report
 

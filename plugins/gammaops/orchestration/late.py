@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from gammaops.nights import night_interval
-from gammaops.orchestration.parameters import AUTOMATED
+from gammaops.orchestration.scope import AUTOMATED
 from gammaops.orchestration.tasks import opened_run, who_asks
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class LateNightsOperator(BaseOperator):
         if context["dag_run"].run_type not in AUTOMATED:
             raise AirflowSkipException("only scheduled and backfilled runs look for late nights")
         run, ti = opened_run(context), context["ti"]
+        if run.dry:
+            raise AirflowSkipException("a dry run starts no other")
 
         def busy(night: str) -> bool:
             return is_busy(ti, night, self.longitude_deg, late_folders(run, night) + 1)

@@ -13,7 +13,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from gammaops.orchestration.end import EDITED
-from gammaops.orchestration.parameters import refuse_unknown, run_scope
+from gammaops.orchestration.parameters import refuse_unknown
+from gammaops.orchestration.scope import run_scope
 from gammaops.orchestration.tasks import (
     log_at_level,
     log_late_imports,
@@ -72,7 +73,7 @@ class StartOperator(BaseOperator):
             name=params.get("label") or context["run_id"],
             reuse=params["reuse"],
             steps=tuple(params.get("steps") or ()),
-            params={name: value for name, value in params.items() if value not in (None, {}, [])},
+            params={name: value for name, value in params.items() if value not in (None, {}, [], False)},
             who=who_asks(context),
         )
 
@@ -244,6 +245,8 @@ def _refuse_other_tasks(written: AnalysisConfig, asked: AnalysisConfig) -> None:
 
 
 def _skip_unless_chosen(run: Run, step: str) -> None:
+    if run.dry:
+        raise AirflowSkipException("a dry run computes nothing; its report tells what would run")
     from gammaops.plan import make_plan
 
     if step not in {planned.name for planned in make_plan(run.config).steps}:

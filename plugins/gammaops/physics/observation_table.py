@@ -162,6 +162,8 @@ def _ids_in(path: Path, key: str) -> list[int]:
 
 def _in_scope(archive: Archive, scope: Scope) -> np.ndarray:
     mask = _in_time(archive, {"start": scope.start, "stop": scope.stop})
+    if scope.targets:
+        mask &= _of_targets(archive, scope.targets)
     if scope.nights:
         if scope.longitude_deg is None:
             raise ConfigError([Problem("params", 0, 0, "night", "without dag.site there are no nights", "a site")])
@@ -177,6 +179,21 @@ def _in_time(archive: Archive, interval: Mapping[str, Any]) -> np.ndarray:
     if interval["stop"]:
         mask &= archive.tstart < Time(interval["stop"], scale="utc")
     return mask
+
+
+def _of_targets(archive: Archive, targets: Sequence[str]) -> np.ndarray:
+    """Observations of these targets, as the index calls them."""
+    if "OBJECT" not in archive.observations.colnames:
+        message = f"the index of {archive.folder} has no column OBJECT"
+        raise ConfigError([Problem("params", 0, 0, "targets", message, "obs_ids, or observations.obs_cone")])
+    names = np.asarray([str(name).strip() for name in archive.observations["OBJECT"]])
+    unknown = sorted(set(targets) - set(names))
+    if unknown:
+        expected = f"some of: {', '.join(sorted(set(names)))}"
+        raise ConfigError(
+            [Problem("params", 0, 0, "targets", f"{name!r} is none of {archive.folder}", expected) for name in unknown]
+        )
+    return np.isin(names, targets)
 
 
 def _in_cone(archive: Archive, cone: Mapping[str, Any]) -> np.ndarray:

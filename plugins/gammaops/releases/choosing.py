@@ -129,6 +129,8 @@ def _official(folders: Sequence[RunFolder], nights: Sequence[str], notes: list[s
 
 def _own_way(request: dict[str, Any]) -> Iterator[str]:
     """Why a run does not speak for its analysis."""
+    if request["params"].get("dry_run"):
+        yield "it was a dry run"
     if request["params"].get("config"):
         yield "it ran with another config"
     if request["steps"]:

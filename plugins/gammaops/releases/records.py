@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductCorrupt, ProductMissing
+from gammaops.ledger import USABLE
 from gammaops.products import RunFolder
 from gammaops.releases.checking import Inspection
 from gammaops.releases.freezing import record_sha256
@@ -54,6 +55,11 @@ class Release:
         """Observations that are in this state of the ledger in any of its runs."""
         rows = (row for entry in self.document["runs"] for row in entry["observations"])
         return sorted({row["obs_id"] for row in rows if row["state"] == state})
+
+    def observations_of(self, analysis: str) -> list[int]:
+        """Observations that its runs of an analysis have used."""
+        runs = [entry for entry in self.document["runs"] if entry["run"].split("/")[1] == analysis]
+        return sorted({row["obs_id"] for entry in runs for row in entry["observations"] if row["state"] in USABLE})
 
     def problems(self) -> list[str]:
         """In what it is not any more what was frozen; every payload is hashed now."""

@@ -5,5 +5,6 @@ from __future__ import annotations
 from gammaops.report.advice import meaning
 from gammaops.report.comparison import render_comparison
 from gammaops.report.page import Part, render_report
+from gammaops.report.planned import render_plan
 
-__all__ = ["Part", "meaning", "render_comparison", "render_report"]
+__all__ = ["Part", "meaning", "render_comparison", "render_plan", "render_report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gammaops.runner.dry import finish_dry
 from gammaops.runner.ending import finish, verdict
 from gammaops.runner.forecast import StepForecast, forecast
 from gammaops.runner.late import late_nights, night_of_row
@@ -19,6 +20,7 @@ __all__ = [
     "begin",
     "collect",
     "finish",
+    "finish_dry",
     "forecast",
     "late_nights",
     "manual_scope",

@@ -36,7 +36,8 @@ class EndedRun:
     @property
     def official(self) -> bool:
         """Whether it says anything about others: not one with another config, or one that was not to compute."""
-        return not self.request["params"].get("config") and self.request["reuse"] != "only"
+        params = self.request["params"]
+        return not params.get("config") and not params.get("dry_run") and self.request["reuse"] != "only"
 
 
 def ended_runs(store: ProductStore, analysis: str) -> list[EndedRun]:

@@ -87,7 +87,9 @@ def _withdrawn(runs: Sequence[EndedRun], nights: Sequence[str], offered: set[tup
     last: dict[str, Mapping[str, Any]] = {}
     for record in (one.record for one in runs):
         # A run of single observations, or of part of a night, says nothing about the others.
-        if len(record["nights"]) == 1 and set(record["scope"]["nights"]) == set(record["nights"]):
+        scope = record["scope"]
+        whole = not scope["obs_ids"] and not scope.get("targets")
+        if whole and len(record["nights"]) == 1 and set(scope["nights"]) == set(record["nights"]):
             last[record["nights"][0]] = record
     return [
         night

@@ -76,7 +76,13 @@ class Run:
     def scope(self) -> Scope:
         """Which observations it takes."""
         scope = self.request["scope"]
-        return Scope(**{**scope, "nights": tuple(scope["nights"]), "obs_ids": tuple(scope["obs_ids"])})
+        lists = {key: tuple(value) for key, value in scope.items() if isinstance(value, list)}
+        return Scope(**{**scope, **lists})
+
+    @property
+    def dry(self) -> bool:
+        """Whether it shall compute nothing, and tell what it would."""
+        return bool(self.request["params"].get("dry_run"))
 
     def blocks(self, step: PlannedStep) -> Mapping[str, Any]:
         """The effective config blocks of a step."""

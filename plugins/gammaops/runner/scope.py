@@ -34,10 +34,16 @@ def scheduled_scope(config: AnalysisConfig, nights: Sequence[str]) -> Scope:
 
 
 def manual_scope(
-    config: AnalysisConfig, *, nights: Sequence[str] = (), obs_ids: Sequence[int] = (), start: str = "", stop: str = ""
+    config: AnalysisConfig,
+    *,
+    nights: Sequence[str] = (),
+    obs_ids: Sequence[int] = (),
+    start: str = "",
+    stop: str = "",
+    targets: Sequence[str] = (),
 ) -> Scope:
     """What a run with these parameters takes; with none of them, all that the config selects."""
-    return Scope(tuple(nights), tuple(obs_ids), start, stop, longitude_of(config))
+    return Scope(tuple(nights), tuple(obs_ids), start, stop, tuple(targets), longitude_of(config))
 
 
 def scope_in_words(scope: Scope) -> str:
@@ -51,6 +57,8 @@ def scope_in_words(scope: Scope) -> str:
     if scope.obs_ids:
         shown = ", ".join(map(str, scope.obs_ids[:5])) + (" …" if len(scope.obs_ids) > 5 else "")
         words.append(f"observations {shown}")
+    if scope.targets:
+        words.append(f"of {', '.join(scope.targets)}")
     if scope.start:
         words.append(f"from {scope.start}")
     if scope.stop:

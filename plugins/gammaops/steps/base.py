@@ -148,6 +148,8 @@ class Scope:
         Observations named explicitly; empty: those that the config selects.
     start, stop : str
         ISO times (UTC) between which TSTART must lie; empty: open.
+    targets : tuple of str
+        Names of targets as the index of the archive has them (``OBJECT``); empty: no restriction.
     longitude_deg : float, optional
         Longitude of the site, east positive, for the noon-to-noon nights. None: no site, the rows name no night.
     """
@@ -156,6 +158,7 @@ class Scope:
     obs_ids: tuple[int, ...] = ()
     start: str = ""
     stop: str = ""
+    targets: tuple[str, ...] = ()
     longitude_deg: float | None = None
 
 
