@@ -80,7 +80,7 @@ def test_template_fields_hold_references_to_tasks_and_nothing_else(example):
 def test_every_task_retries_by_who_must_act(example):
     for task in example.tasks:
         arguments = task.partial_kwargs if task.is_mapped else vars(task)
-        assert len(arguments["retry_policy"].rules) == 6
+        assert len(arguments["retry_policy"].rules) == 7
 
 
 def test_strings_of_the_config_are_not_rendered(make_dag):
