@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gammaops.orchestration.local.client import BUSY, AirflowApiError, AirflowClient
-from gammaops.orchestration.local.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
+from gammaops.orchestration.local.settings import (
+    ADMIN,
+    UI_PORT,
+    airflow_environment,
+    database_settings,
+    free_port,
+    home_secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,15 +87,20 @@ class LocalAirflow:
         Further environment variables of all its processes.
     port : int, optional
         Preferred port of the UI; another one is taken if it is in use.
+    database : str, optional
+        SQLAlchemy's URL of an empty database, or of its own; not given: an SQLite file in its folder.
     """
 
-    def __init__(self, home: Path, env: Mapping[str, str] | None = None, port: int = UI_PORT) -> None:
+    def __init__(
+        self, home: Path, env: Mapping[str, str] | None = None, port: int = UI_PORT, database: str = ""
+    ) -> None:
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self.port = free_port(port)
-        self.environment = airflow_environment(self.home, self.port, env or {})
+        self.environment = airflow_environment(self.home, self.port, {**database_settings(database), **(env or {})})
         self.password = home_secrets(self.home)["password"]
-        self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, self.home / "airflow.db")
+        database = self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, database)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = (self.home / LOCK).open("a+", encoding="utf-8")
 
