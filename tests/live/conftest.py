@@ -203,7 +203,8 @@ def postgresql() -> Iterator[str]:
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            install = shutil.copytree(install, folder / "install")
+            # It finds its libraries from where it lies.
+            install = shutil.copytree(install, folder / Path(package).name / "pginstall")
             shutil.copytree(f"{package}.libs", folder / f"{Path(package).name}.libs")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         data = folder / "data"

@@ -190,7 +190,8 @@ class AirflowClient:
     def xcoms(self, dag_id: str, run_id: str = "%") -> list[tuple[str, str, int, str, Any]]:
         """Rows (run_id, task_id, map_index, key, value) of the XCom table."""
         rows = self.query(
-            "select run_id, task_id, map_index, key, cast(value as text) from xcom where dag_id like ? and run_id like ?",
+            "select run_id, task_id, map_index, key, cast(value as text) from xcom"
+            " where dag_id like ? and run_id like ?",
             (dag_id, run_id),
         )
         return [(run, task, index, key, json.loads(value)) for run, task, index, key, value in rows]

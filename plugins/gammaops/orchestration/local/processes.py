@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gammaops.config import pools_file
 from gammaops.orchestration.local.client import BUSY, AirflowApiError, AirflowClient
 from gammaops.orchestration.local.settings import (
     ADMIN,
@@ -115,14 +116,27 @@ class LocalAirflow:
         wanted = version("apache-airflow-core")
         if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
             return
-        with (self.home / "migrate.log").open("wb") as stream:
-            command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        self._command("migrate", "db", "migrate")
+        marker.write_text(wanted, encoding="utf-8")
+
+    def import_pools(self) -> None:
+        """Make the project's pools, unless those that it has now are there."""
+        listed, marker = pools_file(), self.home / "pools"
+        wanted = listed.read_text(encoding="utf-8") if listed.exists() else ""
+        if wanted != (marker.read_text(encoding="utf-8") if marker.exists() else ""):
+            self._command("pools", "pools", "import", str(listed))
+            marker.write_text(wanted, encoding="utf-8")
+
+    def _command(self, name: str, *arguments: str) -> None:
+        """Run an ``airflow`` command to its end."""
+        path = self.home / f"{name}.log"
+        with path.open("wb") as stream:
+            command = [sys.executable, "-m", "airflow", *arguments]
             done = subprocess.run(  # noqa: S603 - a fixed command
                 command, env=self.environment, stdout=stream, stderr=stream, check=False, cwd=self.home
             )
         if done.returncode:
-            raise RuntimeError(f"airflow db migrate failed; see {self.home / 'migrate.log'}")
-        marker.write_text(wanted, encoding="utf-8")
+            raise RuntimeError(f"airflow {' '.join(arguments)} failed; see {path}")
 
     def start(self, timeout_s: float = 180) -> None:
         """Start all components and wait until each reports to be healthy.
@@ -137,6 +151,7 @@ class LocalAirflow:
         self._take_lock()
         try:
             self.migrate()
+            self.import_pools()
             for name, arguments in COMPONENTS.items():
                 self.processes[name] = self._spawn(name, arguments)
             self._wait_healthy(timeout_s)
