@@ -22,7 +22,7 @@ from astropy.table import Table, vstack
 from gammaops.orchestration.local import LocalAirflow
 from gammaops.simulation import ArchivePlan, simulate_archive
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.requirement("R10")]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.airflow_pg, pytest.mark.requirement("R10")]
 
 COUNT = 5000 if os.environ.get("FULL") == "1" else 1500
 MAP_LIMIT = 1024
@@ -156,7 +156,7 @@ def test_labels_name_the_observations(finished):
     assert sorted(set(range(FIRST, LAST + 1)) - set(named)) == sorted(GONE)
 
 
-@pytest.mark.requirement("A2.5")
+@pytest.mark.requirement("A2.1")
 def test_no_path_is_longer_than_its_limit(finished):
     assert len(finished.paths) > len(finished.mapped)
     assert [path for path in finished.paths if len(path.encode()) > PATH_BYTES] == []
