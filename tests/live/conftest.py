@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from gammaops.nights import night_interval
 from gammaops.orchestration.local import AirflowClient, LocalAirflow
@@ -143,7 +143,7 @@ class Live:
         while True:
             try:
                 found = ask()
-            except sqlite3.OperationalError:
+            except OperationalError:
                 found = None
             if found:
                 return found
