@@ -54,7 +54,11 @@ test: $(READY)  ## quick tests; with GAMMAOPS_TEST_DATA also those on real data
 
 .PHONY: test-slow
 test-slow: $(READY)  ## many seeds, long sequences, a live Airflow; FULL=1 runs whole what CI samples
-	$(BIN)/pytest -m "(slow or live) and not physics and not s3"
+	$(BIN)/pytest -m "(slow or live) and not physics and not s3 and not airflow_pg"
+
+.PHONY: test-airflow
+test-airflow: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL; FULL=1: 5,000
+	$(BIN)/pytest -m airflow_pg
 
 .PHONY: test-s3
 test-s3: $(READY)  ## the store on object storage: an S3 API server on loopback

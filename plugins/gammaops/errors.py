@@ -9,6 +9,7 @@ GammaopsError
 ├── ProductError     whoever runs the store
 │   ├── ProductMissing
 │   └── ProductCorrupt
+├── GivenUp          the pipeline engineer: the same has happened twice, and would again
 └── RunFailed        the shifter: the run's ledger or products are not what they must be
 
 `OSError` and `TimeoutError` mean infrastructure; they are never wrapped, so that they can be retried.
@@ -28,6 +29,7 @@ __all__ = [
     "DamagedFile",
     "DataError",
     "GammaopsError",
+    "GivenUp",
     "NoWorkFound",
     "Problem",
     "ProductCorrupt",
@@ -130,6 +132,10 @@ class ProductMissing(ProductError):
 
 class ProductCorrupt(ProductError):
     """Size or digest of a payload differ from its sidecar."""
+
+
+class GivenUp(GammaopsError):
+    """What failed twice in the same way and is not tried again by itself; the message says how, and what to do."""
 
 
 class RunFailed(GammaopsError):

@@ -39,7 +39,7 @@ def test_an_event_names_night_run_path_and_numbers(tmp_path, monkeypatch, nights
     ti = SimpleNamespace(
         xcom_pull=lambda task_ids: run.uri, dag_id="crab", run_id="scheduled__1", task_id="reduce", map_index=-1
     )
-    ti.try_number = 1
+    ti.try_number, ti.max_tries, ti.task = 1, 0, task
     assert task.execute({"ti": ti, "outlet_events": events}) == made.uri
     assert events[asset].extra == {
         "night": night,

@@ -30,6 +30,7 @@ class Ti:
     """A task instance that knows these runs, by run_id or start of the night, and these states of tasks."""
 
     dag_id, run_id, task_id, map_index, try_number = "a", "scheduled__1", "late", -1, 1
+    max_tries, task = 0, SimpleNamespace(retries=0)
 
     def __init__(self, uri: str, runs: Mapping[object, str], tasks: Mapping[str, str] | None = None) -> None:
         self.uri, self.runs, self.tasks = uri, dict(runs), tasks or {}

@@ -84,7 +84,7 @@ def test_nothing_is_collected_before_a_sample_is_whole(dag):
     assert dag.max_active_runs == 1
     assert dag.catchup is False
     assert all(task.template_fields == () for task in dag.tasks)
-    assert all(len(task.retry_policy.rules) == 6 for task in dag.tasks)
+    assert all(len(task.retry_policy.rules) == 7 for task in dag.tasks)
     assert DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag)))).dag_id == DAG_ID
     dag.params.validate()
 

@@ -18,6 +18,7 @@ from gammaops.orchestration.policies import RETRY_POLICY
         errors.ProductError("broken"),
         errors.ProductMissing("gone"),
         errors.ProductCorrupt("changed"),
+        errors.GivenUp("twice the same"),
         errors.RunFailed("RED"),
     ],
     ids=lambda error: type(error).__name__,

@@ -115,7 +115,7 @@ def test_a_person_is_asked_last_and_no_text_of_users_is_a_template(dag):
     assert [task.task_id for task in dag.topological_sort()] == ["freeze", "compare", "approve"]
     assert {task.trigger_rule for task in dag.tasks} == {TriggerRule.ALL_SUCCESS}
     assert {task.template_fields for task in dag.tasks} == {(), ("inputs",)}
-    assert all(len(task.retry_policy.rules) == 6 for task in dag.tasks)
+    assert all(len(task.retry_policy.rules) == 7 for task in dag.tasks)
     assert dag.timetable.can_be_scheduled is False
     assert DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag)))).dag_id == DAG_ID
 

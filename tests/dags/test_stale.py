@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
@@ -29,7 +30,8 @@ TASKS = [StepTasks("reduce", "reduce.collect", "reduce.select", "reduce.reduce")
 class Ti:
     """A task instance of a run with these XComs and states."""
 
-    dag_id, run_id, task_id, map_index, try_number = "a", "r", "x", -1, 2
+    dag_id, run_id, task_id, map_index, try_number, max_tries = "a", "r", "x", -1, 2, 2
+    task = SimpleNamespace(retries=2)
 
     def __init__(self, returned: Mapping[str, object], states: Mapping[str, str]) -> None:
         self.returned, self.states = returned, states

@@ -80,7 +80,7 @@ def test_template_fields_hold_references_to_tasks_and_nothing_else(example):
 def test_every_task_retries_by_who_must_act(example):
     for task in example.tasks:
         arguments = task.partial_kwargs if task.is_mapped else vars(task)
-        assert len(arguments["retry_policy"].rules) == 6
+        assert len(arguments["retry_policy"].rules) == 7
 
 
 def test_strings_of_the_config_are_not_rendered(make_dag):
@@ -186,3 +186,16 @@ def test_the_verdict_knows_an_edit_that_changes_the_tasks_from_one_of_values():
 
     assert shape(text.replace("0.11 deg", "0.12 deg")) == shape(text)
     assert shape(without) != shape(text)
+
+
+@pytest.mark.requirement("R10")
+def test_a_step_takes_its_pool_queue_and_limit_to_its_tasks_alone():
+    text = (ROOT / "tests" / "data" / "crab.yaml").read_text(encoding="utf-8")
+    running = "pool: one-at-a-time, queue: large, max_active_tasks: 3"
+    text = text.replace("tag: data-reduction", f"tag: data-reduction, {running}")
+    tasks = build_dag(parse_config(text, "crab", "crab.yaml")).task_dict
+    ours = {name: task for name, task in tasks.items() if name.startswith("reduce.")}
+    assert len(ours) == 3
+    for name, task in tasks.items():
+        assert (task.pool, task.queue) == (("one-at-a-time", "large") if name in ours else ("default_pool", "default"))
+    assert tasks["reduce.reduce"].partial_kwargs["max_active_tis_per_dagrun"] == 3

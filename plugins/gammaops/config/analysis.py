@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ class StepConfig:
         Whether these join the products of other steps, or replace them.
     rule : str
         ``strict`` or ``lenient`` about products that are not there; empty: neither.
+    running : mapping
+        How Airflow runs its tasks, as far as given: ``pool``, ``max_active_tasks``, ``queue``. Changes no product.
     """
 
     name: str
@@ -54,6 +56,7 @@ class StepConfig:
     inputs: tuple[str, ...] = ()
     extend: bool = True
     rule: str = ""
+    running: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +126,7 @@ class AnalysisConfig:
                 "inputs": step.inputs,
                 "extend": step.extend,
                 "rule": step.rule,
+                **step.running,
                 "blocks": self.blocks(step),
             }
             for step in self.steps

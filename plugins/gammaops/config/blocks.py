@@ -38,6 +38,7 @@ DATASTORES = "datastores"
 TOP_LEVEL = ("description", "dag", GENERAL, DATASTORES, "steps", "metadata")
 ARCHIVE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}"
 LOG_FILE = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
+POOL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 PRODUCT_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 
 _SITE = {
@@ -157,6 +158,9 @@ _STEP = {
     ),
     "config": {"type": "dict", "meta": {"doc": "Overrides of the analysis' blocks"}},
     "parallel": flag("Whether it fans out to mapped tasks", default=True),
+    "pool": text("Airflow pool whose slots its tasks take, one of include/pools.json", regex=POOL_NAME),
+    "max_active_tasks": integer("Mapped tasks of this step at a time in one run", None, low=1, high=10_000),
+    "queue": text("Queue of its tasks, for workers that listen to that one (CeleryExecutor)", regex=POOL_NAME),
 }
 
 

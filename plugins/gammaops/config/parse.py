@@ -21,6 +21,7 @@ from gammaops.config.blocks import (
 from gammaops.config.chain import obvious_chain, unknown_steps
 from gammaops.config.layers import difference, given, overlay
 from gammaops.config.loader import Document, load_yaml
+from gammaops.config.pools import RUNNING, check_pools, running_findings
 from gammaops.config.resolution import Resolution
 from gammaops.config.sites import known_sites, load_site
 from gammaops.errors import ConfigError, Problem
@@ -60,7 +61,9 @@ def load_config(path: Path | str) -> AnalysisConfig:
         raise ConfigError(
             [Problem(str(path), 0, 0, "", f"not text: {error.reason} at byte {error.start}", "UTF-8")]
         ) from error
-    return parse_config(text, path.stem, str(path))
+    config = parse_config(text, path.stem, str(path))
+    check_pools(config)
+    return config
 
 
 def parse_config(text: str, name: str, source: str) -> AnalysisConfig:
@@ -228,6 +231,7 @@ def _step(resolution: Resolution, index: int, entry: Any, taken: set[str]) -> St
         findings.append(
             Finding(("tag",), f"{shown(tag)} is unknown", f"one of: {', '.join(tags)}", near(tag_of(tag), tags))
         )
+    findings += running_findings(raw, step_specs()[tag_of(str(tag))]) if known else []
     for finding in findings:
         resolution.complain((*path, *finding.path), finding)
     if findings or not known:
@@ -244,6 +248,7 @@ def _step(resolution: Resolution, index: int, entry: Any, taken: set[str]) -> St
         inputs=tuple(values["inputs"] or ()),
         extend=values["extend"],
         rule=values["rule"] or "",
+        running={key: values[key] for key in RUNNING if values[key] is not None},
     )
 
 
@@ -276,6 +281,7 @@ def _document(
                 "inputs": step.inputs,
                 "extend": step.extend,
                 "rule": step.rule or None,
+                **step.running,
             }
         )
     document = {"description": description, "dag": dag, **blocks, "steps": entries}

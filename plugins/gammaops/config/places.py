@@ -12,6 +12,7 @@ from gammaops.schema.quantities import DATA_VARIABLES
 __all__ = [
     "allowed_roots",
     "include_folder",
+    "pools_file",
     "project_root",
     "resolve_data_path",
     "sites_folder",
@@ -38,6 +39,11 @@ def include_folder() -> Path:
 def sites_folder() -> Path:
     """Where sites are."""
     return include_folder() / "sites"
+
+
+def pools_file() -> Path:
+    """Where the pools are that steps may name."""
+    return include_folder() / "pools.json"
 
 
 def _data_folders() -> list[Path]:

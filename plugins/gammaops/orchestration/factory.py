@@ -46,6 +46,8 @@ LAST_MOMENT = timedelta(days=1, microseconds=-1)
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
 LATE_TASKS = ("late", "late_run")
+# What of a step's keys is Airflow's under the same name, for all of its tasks.
+WHERE = ("pool", "queue")
 
 
 class AnalysisDag(DAG):
@@ -128,9 +130,13 @@ def _add_steps(
     for step in steps:
         sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
         outlets = [product_asset(config.name, product) for product in step.products.values()]
-        arguments = {**common, "doc_md": step.spec.doc}
-        build = _add_fan_out if step.spec.fan_out else _add_task
-        made[step.name] = build(step, start, sources, outlets, arguments)
+        running = config.step(step.name).running
+        arguments = {**common, "doc_md": step.spec.doc, **{key: running[key] for key in WHERE if key in running}}
+        if step.spec.fan_out:
+            limit = running.get("max_active_tasks")
+            made[step.name] = _add_fan_out(step, start, sources, outlets, arguments, limit)
+        else:
+            made[step.name] = _add_task(step, start, sources, outlets, arguments)
     return made
 
 
@@ -152,30 +158,28 @@ def _add_task(
 
 
 def _add_fan_out(
-    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+    step: PlannedStep,
+    start: BaseOperator,
+    sources: Sources,
+    outlets: Sequence[Any],
+    arguments: Mapping[str, Any],
+    limit: int | None,
 ) -> tuple[StepTasks, BaseOperator]:
     split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
     operator = partial(operator_class(step.spec.tag), step=step.name, **arguments)
     ids_by_role = {role: [ids.product for ids, _ in found] for role, found in sources.items()}
     with TaskGroup(step.group_id, tooltip=step.spec.doc):
-        split = operator(
-            task_id=split_id,
-            role="split",
-            inputs=_inputs(sources),
-            trigger_rule=_waits_for(step),
+        split = operator(task_id=split_id, role="split", inputs=_inputs(sources), trigger_rule=_waits_for(step))
+        mapped = operator_class(step.spec.tag, mapped=True).partial(
+            task_id=parts_id,
+            role="run",
+            step=step.name,
+            sources=ids_by_role,
+            map_index_template="{{ outcome }}",
+            max_active_tis_per_dagrun=limit,
+            **arguments,
         )
-        parts = (
-            operator_class(step.spec.tag, mapped=True)
-            .partial(
-                task_id=parts_id,
-                role="run",
-                step=step.name,
-                sources=ids_by_role,
-                map_index_template="{{ outcome }}",
-                **arguments,
-            )
-            .expand(fragment=split.output)
-        )
+        parts = mapped.expand(fragment=split.output)
         collect = operator(
             task_id="collect",
             role="collect",

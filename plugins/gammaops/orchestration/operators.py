@@ -78,7 +78,15 @@ class StartOperator(BaseOperator):
         )
 
 
-class StepOperator(BaseOperator):
+class EndingOperator(BaseOperator):
+    """A task that ends by itself when somebody clears or stops it: so it is not taken for one that was killed."""
+
+    def on_kill(self) -> None:
+        """End, on the way out through whatever is to be tidied up."""
+        raise SystemExit("ended from outside")
+
+
+class StepOperator(EndingOperator):
     """A task of a step: ``role`` is ``task``, or ``split`` and ``collect`` of a step that fans out.
 
     Parameters
@@ -178,7 +186,7 @@ class StepOperator(BaseOperator):
             }
 
 
-class MappedStepOperator(BaseOperator):
+class MappedStepOperator(EndingOperator):
     """The rows of a step that one mapped task takes.
 
     Parameters

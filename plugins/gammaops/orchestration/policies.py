@@ -23,6 +23,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(errors.DataError, RetryAction.FAIL, reason="the data are bad; another try reads the same"),
         RetryRule(errors.AlgorithmError, RetryAction.FAIL, reason="for the scientist: the method failed on these data"),
         RetryRule(errors.ProductError, RetryAction.FAIL, reason="for whoever runs the store"),
+        RetryRule(errors.GivenUp, RetryAction.FAIL, reason="for the pipeline engineer: the same has happened twice"),
         RetryRule(errors.RunFailed, RetryAction.FAIL, reason="the verdict of the run"),
         RetryRule([OSError, TimeoutError], RetryAction.RETRY, reason="infrastructure"),
     ]

@@ -188,7 +188,8 @@ def who_asks(context: Context) -> Provenance:
 
     ti = context["ti"]
     index = -1 if ti.map_index is None else ti.map_index
-    return Provenance(ti.dag_id, ti.run_id, ti.task_id, index, ti.try_number)
+    first = ti.max_tries - (ti.task.retries or 0) + 1
+    return Provenance(ti.dag_id, ti.run_id, ti.task_id, index, ti.try_number, max(1, first))
 
 
 @contextmanager

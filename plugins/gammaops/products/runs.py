@@ -34,8 +34,8 @@ def run_label(name: str) -> str:
 class RunFolder:
     """``runs/<analysis>/<run label>/v<NNN>``: one execution of one run.
 
-    Its files are written once. ``request.json`` claims the folder, and ``config.yaml`` comes after it: a folder without
-    that is no run.
+    Its files are written once, but for markers that are there only while something is going on. ``request.json``
+    claims the folder, and ``config.yaml`` comes after it: a folder without that is no run.
 
     Parameters
     ----------
@@ -111,6 +111,14 @@ class RunFolder:
     def create(self, name: str, content: bytes) -> None:
         """Write one of its files, once."""
         self.store.files.create(f"{self.relative}/{name}", content)
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a marker, in the place of an older one."""
+        self.store.files.replace(f"{self.relative}/{name}", content)
+
+    def remove(self, name: str) -> None:
+        """Take a marker away; it may be gone already."""
+        self.store.files.remove(f"{self.relative}/{name}")
 
     def create_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Write one of its files as canonical JSON, once."""

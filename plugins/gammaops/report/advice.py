@@ -57,8 +57,12 @@ _REASONS = MappingProxyType(
             "Ask the data manager to bring the file into the archive, or to mend the index. The data may be fine.",
         ),
         "oom": (
-            "it needed more memory than a worker has, twice",
-            "Tell the pipeline engineer: a larger worker or a smaller geometry is needed.",
+            "its task was killed twice, most likely because it needs more memory than a worker has",
+            "Tell the pipeline engineer: a larger worker or a smaller geometry is needed. The next run tries it again.",
+        ),
+        "vetoed": (
+            "it failed in the same way in two runs, so it is not tried again by itself",
+            "Tell the pipeline engineer; then start a run that names it in obs_ids, or one with reuse: rebuild.",
         ),
         "absent": ("the index lists it, the file is not there", _BY_ITSELF),
         "incoming": ("the file is still being copied", _BY_ITSELF),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.ledger import LedgerRow, StepOutcome, Taken, Verdict, cut_flow, judge, merged, step_outcomes
 from gammaops.products import RunFolder
 from gammaops.runner.archives import archive_names
-from gammaops.runner.failures import PARTS, failure_notes
+from gammaops.runner.last_words import last_words
 from gammaops.runner.left import Left, step_state
 from gammaops.runner.origins import origins_of
 from gammaops.runner.previous import with_previous
@@ -168,9 +168,7 @@ def _outcomes(
     run: Run, step: PlannedStep, rows: Sequence[Mapping[str, Any]], parts: Mapping[str, Product]
 ) -> list[StepOutcome]:
     made = {row["label"]: _outcome(run, parts[row["label"]]) for row in rows if row["label"] in parts}
-    notes = [(label, note) for note in failure_notes(run, step.name) for label in note["labels"]]
-    failures = {label: f"{note['class']}: {note['reason']}" for label, note in notes if note["role"] == PARTS}
-    return step_outcomes(step.name, archive_names(run)[step.name], rows, made, failures)
+    return step_outcomes(step.name, archive_names(run)[step.name], rows, made, last_words(run, step.name))
 
 
 def _cuts(run: Run, step: PlannedStep) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gammaops.errors import NoWorkFound
+from gammaops.errors import GammaopsError, GivenUp, NoWorkFound
 from gammaops.products import canonical_json
 
 if TYPE_CHECKING:
@@ -31,13 +31,40 @@ class FailureNote:
 
 @contextmanager
 def noting_failure(run: Run, step: str, role: str, who: Provenance) -> Iterator[FailureNote]:
-    """Write a note before an error leaves the block; the error itself goes on."""
+    """Write a note before an error leaves the block; the error itself goes on.
+
+    Raises
+    ------
+    GivenUp
+        In its place, if nobody expected it and the try before has ended by the same one.
+    """
     note = FailureNote()
     try:
         yield note
-    except Exception as error:
+    except (GammaopsError, OSError, TimeoutError) as error:
         _write(run, step, role, who, note, error)
         raise
+    except Exception as error:
+        if not _same_before(run, step, role, who, note, error):
+            _write(run, step, role, who, note, error)
+            raise
+        given_up = GivenUp(f"the same error in two tries, so there is no third: {_said(error)}")
+        _write(run, step, role, who, note, given_up)
+        raise given_up from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _same_before(run: Run, step: str, role: str, who: Provenance, note: FailureNote, error: Exception) -> bool:
+    """Whether the try before this one, since the task was last cleared, failed with the same words."""
+    before = who.try_number - 1
+    return before >= who.first_try and any(
+        (one["role"], one["who"]["map_index"], one["who"]["try_number"]) == (role, who.map_index, before)
+        and (one["labels"], f"{one['class']}: {one['reason']}") == (note.labels, _said(error))
+        for one in failure_notes(run, step)
+    )
 
 
 def _write(run: Run, step: str, role: str, who: Provenance, note: FailureNote, error: Exception) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError
 from gammaops.products import rows_of
-from gammaops.runner.failures import COLLECT, PARTS, SPLIT, failure_notes
+from gammaops.runner.attempts import killed_rows
+from gammaops.runner.failures import COLLECT, PARTS, SPLIT, TASK, failure_notes
+from gammaops.runner.last_words import killed_in_words, last_words
 from gammaops.runner.tasks import parts_by_label, rows_at
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
     if left.damaged:
         return "failed", "; ".join(left.damaged)
     if left.lost and not step.spec.observations:
-        why = errors[-1] if errors else "the tasks ended without a word"
+        words = last_words(run, step.name)
+        why = next((words[label] for label in left.lost if label in words), "the tasks ended without a word")
         return "failed", f"no outcome for {', '.join(left.lost)} ({why}); clear these tasks"
     if left.products:
         return _judged(step, left, states)
@@ -93,7 +96,14 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
     for upstream in step.upstream:
         if states[upstream] != "ok":
             return states[upstream], f"the step {upstream!r} made no product"
-    return "failed", "its task ended without a product and without a word; see the task's log"
+    return "failed", _without_words(run, step)
+
+
+def _without_words(run: Run, step: PlannedStep) -> str:
+    """Why a step has no product of which no task says anything."""
+    if any(killed_rows(run, step.name, role) for role in (SPLIT, COLLECT, TASK)):
+        return f"{killed_in_words('')}; give it more memory or less to do, then clear it"
+    return "its task ended without a product and without a word; see the task's log"
 
 
 def _judged(step: PlannedStep, left: Left, states: Mapping[str, str]) -> tuple[str, str]:

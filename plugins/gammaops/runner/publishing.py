@@ -47,8 +47,22 @@ def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
         return store.find(fan.table, key) or store.publish(fan.table, key, path, task.sidecar(Cost()))
 
 
-def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]) -> Product:
-    """The product of one row: taken from the store, computed, or an outcome without payload."""
+def _always(_kind: str, _key: str, _described: Mapping[str, Any]) -> None:
+    """Nothing speaks against computing a row."""
+
+
+def part_product(
+    task: StepTask,
+    fan: Fan,
+    prepared: Any,
+    row: Mapping[str, Any],
+    begin: Callable[[str, str, Mapping[str, Any]], Product | None] = _always,
+) -> Product:
+    """The product of one row: taken from the store, computed, or an outcome without payload.
+
+    `begin` is called before it is computed, with its kind, its key and what its sidecar says of it; what it returns is
+    the outcome of a row that is not to be computed.
+    """
     content, sources = _content(row), source_digests(task, prepared, row)
     kind = fan.part.kind
     key = _part_key(task, prepared, row, sources)
@@ -57,6 +71,9 @@ def part_product(task: StepTask, fan: Fan, prepared: Any, row: Mapping[str, Any]
         return found
     said = {name: row[name] for name in sorted(VOLATILE & row.keys()) if row[name] != ""}
     described = {"item": {"label": row["label"], "row": content, "said": said}, "sources": sources}
+    refused = begin(kind, key, described)
+    if refused:
+        return refused
     store = task.run.store
     with store.scratch() as folder:
         path = folder / f"part{fan.part.suffix}"

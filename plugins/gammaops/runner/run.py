@@ -30,13 +30,17 @@ FROZEN_HEADER = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which task of which run is asking; all empty on the command line."""
+    """Which task of which run is asking; all empty on the command line.
+
+    `first_try` is the number of its first try since somebody has cleared it: what happened before that is forgiven.
+    """
 
     dag_id: str = ""
     run_id: str = ""
     task_id: str = ""
     map_index: int = -1
     try_number: int = 1
+    first_try: int = 1
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import NoWorkFound, ProductMissing
 from gammaops.products import Member, content_key, rows_of, with_rows
+from gammaops.runner.attempts import attempt, refuse_after_kills
 from gammaops.runner.failures import COLLECT, PARTS, SPLIT, TASK, noting_failure
 from gammaops.runner.preflight import check_room
 from gammaops.runner.publishing import outputs_product, part_product, rows_product
+from gammaops.runner.refusals import Beginning
 from gammaops.runner.science import read_rows
 from gammaops.runner.sums import part_name
 from gammaops.runner.task import Cost, StepTask
+from gammaops.runner.vetoes import decide_vetoes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +70,9 @@ def run_task(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Prov
     NoWorkFound, AlgorithmError, ProductError
         See `gammaops.errors`.
     """
-    with noting_failure(run, name, TASK, who):
+    with noting_failure(run, name, TASK, who), attempt(run, name, TASK, who) as tried:
+        refuse_after_kills(tried)
+        tried.at("")
         return made(StepTask.load(run, name, inputs, who)).uri
 
 
@@ -85,8 +90,12 @@ def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provena
         One path per mapped task, at most 1,024: the table's with the rows that the task takes. Where no row is to be
         taken, one path that names no row, so that the table is known to those who come after.
     """
-    with noting_failure(run, name, SPLIT, who):
+    with noting_failure(run, name, SPLIT, who), attempt(run, name, SPLIT, who) as tried:
+        refuse_after_kills(tried)
+        tried.at("")
         task = StepTask.load(run, name, inputs, who)
+        if task.step.spec.observations:
+            decide_vetoes(run, task.step)
         table = task.science.split(task.prepared(), task.inputs, run.scope)
         uri = rows_product(task, _fan(task), table).uri
         check_room(task, _fan(task), [row for row in rows_at(run, uri) if row["status"] == "selected"])
@@ -118,7 +127,7 @@ def run_part(run: Run, name: str, inputs: Mapping[str, Sequence[str]], fragment:
     OSError, AlgorithmError, ProductError
         For what is not the fault of the data.
     """
-    with noting_failure(run, name, PARTS, who) as note:
+    with noting_failure(run, name, PARTS, who) as note, attempt(run, name, PARTS, who) as tried:
         uri, indices = rows_of(fragment)
         rows = rows_at(run, uri)
         chosen = [rows[index] for index in indices if rows[index]["status"] == "selected"]
@@ -127,13 +136,15 @@ def run_part(run: Run, name: str, inputs: Mapping[str, Sequence[str]], fragment:
         fan = _fan(task)
         if not chosen:
             return Outcome(nothing(task, fan, uri).uri, f"no {fan.over}")
-        products = _part_products(task, fan, chosen, note)
+        products = _part_products(task, fan, chosen, note, Beginning(task, tried))
         if len(products) == 1:
             return Outcome(products[0].uri, _label(chosen[0]["label"], products[0]))
         return _chunk_outcome(task, [row["label"] for row in chosen], products)
 
 
-def _part_products(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]], note: FailureNote) -> list[Product]:
+def _part_products(
+    task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]], note: FailureNote, begin: Beginning
+) -> list[Product]:
     """The products of these rows; one that fails lets the others be made before it fails the task.
 
     Raises
@@ -146,7 +157,7 @@ def _part_products(task: StepTask, fan: Fan, rows: Sequence[Mapping[str, Any]], 
     failed: dict[str, Exception] = {}
     for row in rows:
         try:
-            products.append(part_product(task, fan, prepared, row))
+            products.append(part_product(task, fan, prepared, row, begin))
         except Exception as error:
             if len(rows) == 1:
                 raise
@@ -247,7 +258,9 @@ def collect(
     NoWorkFound
         If no part can be used.
     """
-    with noting_failure(run, name, COLLECT, who):
+    with noting_failure(run, name, COLLECT, who), attempt(run, name, COLLECT, who) as tried:
+        refuse_after_kills(tried)
+        tried.at("")
         task = StepTask.load(run, name, inputs, who)
         rows = rows_at(run, rows_of(fragments[0])[0])
         by_label = parts_by_label(run, parts)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from sqlalchemy import NullPool, create_engine, make_url
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["BUSY", "AirflowApiError", "AirflowClient"]
 
@@ -48,14 +47,14 @@ class AirflowClient:
         Where its API server listens.
     user, password : str
         Log-in of the simple auth manager.
-    database : Path
-        Its SQLite file, read only.
+    database : str
+        SQLAlchemy's URL of its database, which is only read.
     """
 
-    def __init__(self, url: str, user: str, password: str, database: Path) -> None:
+    def __init__(self, url: str, user: str, password: str, database: str) -> None:
         self.url = url
         self._login = {"username": user, "password": password}
-        self._database = database
+        self._database = create_engine(make_url(database), poolclass=NullPool)
         self._token = ""
 
     def token(self) -> str:
@@ -199,7 +198,8 @@ class AirflowClient:
     def xcoms(self, dag_id: str, run_id: str = "%") -> list[tuple[str, str, int, str, Any]]:
         """Rows (run_id, task_id, map_index, key, value) of the XCom table."""
         rows = self.query(
-            "select run_id, task_id, map_index, key, value from xcom where dag_id like ? and run_id like ?",
+            "select run_id, task_id, map_index, key, cast(value as text) from xcom"
+            " where dag_id like ? and run_id like ?",
             (dag_id, run_id),
         )
         return [(run, task, index, key, json.loads(value)) for run, task, index, key, value in rows]
@@ -214,9 +214,11 @@ class AirflowClient:
         return {entry["filename"]: entry["stack_trace"] for entry in self.get("/importErrors")["import_errors"]}
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT on the database."""
-        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=30)) as connection:
-            return connection.execute(statement, tuple(values)).fetchall()
+        """Rows of a SELECT on the database, with ``?`` for each value."""
+        if self._database.dialect.paramstyle != "qmark":
+            statement = statement.replace("?", "%s")
+        with self._database.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement, tuple(values))]
 
     def _repeated(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """A request that may be sent again where the database was busy."""

@@ -6,7 +6,6 @@ process group, and stopping means that nothing of any group is left.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import logging
 import os
@@ -14,16 +13,25 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gammaops.config import pools_file
 from gammaops.orchestration.local.client import BUSY, AirflowApiError, AirflowClient
-from gammaops.orchestration.local.settings import ADMIN, UI_PORT, airflow_environment, free_port, home_secrets
+from gammaops.orchestration.local.groups import die_with_parent, signal_group, signal_process, wait_gone
+from gammaops.orchestration.local.settings import (
+    ADMIN,
+    UI_PORT,
+    airflow_environment,
+    database_settings,
+    free_port,
+    home_secrets,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 __all__ = ["AlreadyRunning", "LocalAirflow", "running_pid"]
@@ -42,7 +50,6 @@ BACKFILL_TRIES = 10
 BACKFILL_SECONDS = 1800
 GRACE_SECONDS = 10
 STOP_SECONDS = 15
-PR_SET_PDEATHSIG = 1
 LOCK = "running"
 
 
@@ -63,12 +70,6 @@ def running_pid(home: Path) -> int | None:
     return None
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the parent dies, however it dies (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 class LocalAirflow:
     """An Airflow with its home, database, logs and secrets in one folder, listening on the loopback interface alone.
 
@@ -80,15 +81,20 @@ class LocalAirflow:
         Further environment variables of all its processes.
     port : int, optional
         Preferred port of the UI; another one is taken if it is in use.
+    database : str, optional
+        SQLAlchemy's URL of an empty database, or of its own; not given: an SQLite file in its folder.
     """
 
-    def __init__(self, home: Path, env: Mapping[str, str] | None = None, port: int = UI_PORT) -> None:
+    def __init__(
+        self, home: Path, env: Mapping[str, str] | None = None, port: int = UI_PORT, database: str = ""
+    ) -> None:
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
         self.port = free_port(port)
-        self.environment = airflow_environment(self.home, self.port, env or {})
+        self.environment = airflow_environment(self.home, self.port, {**database_settings(database), **(env or {})})
         self.password = home_secrets(self.home)["password"]
-        self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, self.home / "airflow.db")
+        database = self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        self.client = AirflowClient(f"http://127.0.0.1:{self.port}", ADMIN, self.password, database)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = (self.home / LOCK).open("a+", encoding="utf-8")
 
@@ -103,14 +109,27 @@ class LocalAirflow:
         wanted = version("apache-airflow-core")
         if marker.exists() and marker.read_text(encoding="utf-8") == wanted:
             return
-        with (self.home / "migrate.log").open("wb") as stream:
-            command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        self._command("migrate", "db", "migrate")
+        marker.write_text(wanted, encoding="utf-8")
+
+    def import_pools(self) -> None:
+        """Make the project's pools, unless those that it has now are there."""
+        listed, marker = pools_file(), self.home / "pools"
+        wanted = listed.read_text(encoding="utf-8") if listed.exists() else ""
+        if wanted != (marker.read_text(encoding="utf-8") if marker.exists() else ""):
+            self._command("pools", "pools", "import", str(listed))
+            marker.write_text(wanted, encoding="utf-8")
+
+    def _command(self, name: str, *arguments: str) -> None:
+        """Run an ``airflow`` command to its end."""
+        path = self.home / f"{name}.log"
+        with path.open("wb") as stream:
+            command = [sys.executable, "-m", "airflow", *arguments]
             done = subprocess.run(  # noqa: S603 - a fixed command
                 command, env=self.environment, stdout=stream, stderr=stream, check=False, cwd=self.home
             )
         if done.returncode:
-            raise RuntimeError(f"airflow db migrate failed; see {self.home / 'migrate.log'}")
-        marker.write_text(wanted, encoding="utf-8")
+            raise RuntimeError(f"airflow {' '.join(arguments)} failed; see {path}")
 
     def start(self, timeout_s: float = 180) -> None:
         """Start all components and wait until each reports to be healthy.
@@ -125,6 +144,7 @@ class LocalAirflow:
         self._take_lock()
         try:
             self.migrate()
+            self.import_pools()
             for name, arguments in COMPONENTS.items():
                 self.processes[name] = self._spawn(name, arguments)
             self._wait_healthy(timeout_s)
@@ -135,7 +155,7 @@ class LocalAirflow:
     def restart(self, name: str) -> None:
         """Start a component again, after whatever is left of it has been killed."""
         process = self.processes[name]
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process, signal.SIGKILL)
         process.wait()
         self.processes[name] = self._spawn(name, COMPONENTS[name])
 
@@ -150,12 +170,12 @@ class LocalAirflow:
         """Hold everything but the API server, so that nothing else writes to the database meanwhile."""
         held = [process for name, process in self.processes.items() if name != "api-server"]
         for process in held:
-            _signal_group(process, signal.SIGSTOP)
+            signal_group(process, signal.SIGSTOP)
         try:
             yield
         finally:
             for process in held:
-                _signal_group(process, signal.SIGCONT)
+                signal_group(process, signal.SIGCONT)
 
     def backfill(self, dag_id: str, first: str, last: str, *, reprocess: str = "none") -> dict[str, str]:
         """Backfill the data intervals that start between two ISO times, and wait; states by run_id, in order."""
@@ -191,14 +211,14 @@ class LocalAirflow:
         """
         scheduler = self.processes.get("scheduler")
         if scheduler is not None:
-            _signal(scheduler, signal.SIGTERM)
-            _wait_gone([scheduler], GRACE_SECONDS)
+            signal_process(scheduler, signal.SIGTERM)
+            wait_gone([scheduler], GRACE_SECONDS)
         everyone = list(self.processes.values())
         for process in everyone:
-            _signal_group(process, signal.SIGTERM)
-        _wait_gone(everyone, STOP_SECONDS)
+            signal_group(process, signal.SIGTERM)
+        wait_gone(everyone, STOP_SECONDS)
         for process in everyone:
-            _signal_group(process, signal.SIGKILL)
+            signal_group(process, signal.SIGKILL)
             process.wait()
         self.processes.clear()
         fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -231,7 +251,7 @@ class LocalAirflow:
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread runs here yet
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs here yet
                 cwd=self.home,
             )
 
@@ -243,34 +263,3 @@ class LocalAirflow:
                 raise RuntimeError(f"airflow is not healthy after {timeout_s:.0f} s; see the logs in {self.home}")
             time.sleep(0.5)
         log.info("airflow is up at %s", self.url)
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to a component's first process alone."""
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
-def _wait_gone(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
-    """Wait until nothing is left of these components, but no longer than this."""
-    deadline = time.monotonic() + seconds
-    while any(_group_alive(process) for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to the whole session of a component."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _group_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Whether any process of the component's group is left; its own zombie is reaped first."""
-    process.poll()
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -21,6 +21,7 @@ __all__ = [
     "PROJECT",
     "UI_PORT",
     "airflow_environment",
+    "database_settings",
     "free_port",
     "home_secrets",
     "project_settings",
@@ -106,6 +107,14 @@ def airflow_environment(home: Path, port: int, extra: Mapping[str, str]) -> dict
     }
     folders = {"GAMMAOPS_DATA": str(DEMO_DATA), "GAMMAOPS_STORE": str(DEMO_DATA / DEMO_STORE)}
     return {**folders, **inherited, **project_settings(), **own, **extra}
+
+
+def database_settings(url: str) -> dict[str, str]:
+    """What another database than the SQLite file of a home needs; nothing for an empty URL."""
+    if not url:
+        return {}
+    # Only of an SQLite file no connection is kept; see airflow.env.
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url, "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "True"}
 
 
 def _write_private(path: Path, content: Mapping[str, str]) -> None:

@@ -1,0 +1,109 @@
+"""Vetoes: an observation that failed in the same way in two runs, one after the other, is not tried for ever.
+
+Whoever wants it tried again names it in `obs_ids`, or runs with ``reuse: rebuild``; another config or another code
+asks anew by itself. A run in which nothing at all could be used says something of the machines, not of observations.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from gammaops.errors import ProductMissing
+from gammaops.ledger import USABLE
+from gammaops.products import RunFolder
+from gammaops.runner.attempts import OOM
+from gammaops.runner.history import age_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gammaops.plan import PlannedStep
+    from gammaops.runner.run import Run
+
+__all__ = ["VETOED", "decide_vetoes", "veto_of"]
+
+log = logging.getLogger(__name__)
+VETOED = "vetoed"
+SAME = 2
+# An observation that did not come up for so many runs is tried again.
+LOOKED_AT = 20
+# What of a message is another one each time: names of scratch folders and the like.
+CHANGING = re.compile(r"[0-9a-f]{16,}")
+RELEASE = "to have it tried again, start a run that names it in obs_ids, or one with reuse: rebuild"
+
+
+def decide_vetoes(run: Run, step: PlannedStep) -> None:
+    """Write down which observations this run is not to try, and which it tries because somebody asks for it."""
+    vetoes = _standing(run, step)
+    named = set(run.scope.obs_ids)
+    lifted = {obs_id for obs_id in vetoes if run.request["reuse"] == "rebuild" or obs_id in named}
+    for obs_id in sorted(lifted):
+        log.warning("the veto on %s is lifted by this run: %s", obs_id, vetoes[obs_id])
+    document = {
+        "vetoed": {str(obs_id): why for obs_id, why in vetoes.items() if obs_id not in lifted},
+        "lifted": {str(obs_id): vetoes[obs_id] for obs_id in lifted},
+    }
+    if vetoes:
+        with suppress(FileExistsError):
+            run.folder.create_json(_name(step), document)
+
+
+def veto_of(run: Run, step: PlannedStep, obs_id: int) -> str:
+    """Why an observation is not to be tried; empty where it is."""
+    try:
+        vetoed: Mapping[str, str] = run.folder.read_json(_name(step))["vetoed"]
+    except ProductMissing:
+        return ""
+    return vetoed.get(str(obs_id), "")
+
+
+def _name(step: PlannedStep) -> str:
+    return f"vetoes.{step.group_id}.json"
+
+
+def _standing(run: Run, step: PlannedStep) -> dict[int, str]:
+    """Why an observation is vetoed, by obs_id, as earlier runs leave it."""
+    outcomes: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for record in islice(_comparable(run), LOOKED_AT):
+        for obs_id, outcome in _outcomes(record, step.name).items():
+            outcomes[obs_id].append({**outcome, "run": record["run"]})
+    whys = {obs_id: _why(found) for obs_id, found in outcomes.items()}
+    return {obs_id: why for obs_id, why in sorted(whys.items()) if why}
+
+
+def _comparable(run: Run) -> Iterator[dict[str, Any]]:
+    """Records of earlier runs with the same config and code, the latest first."""
+    folders = [one for one in RunFolder.all(run.store, run.config.name) if one.relative != run.folder.relative]
+    for folder in sorted((one for one in folders if one.ended), key=age_of, reverse=True):
+        record = folder.read_json("run.json")
+        if (record["config_digest"], record["provenance"]["code"]) == (run.config.digest, run.request["code"]):
+            yield record
+
+
+def _outcomes(record: Mapping[str, Any], step: str) -> dict[int, Mapping[str, Any]]:
+    """What the step made of each observation; nothing where all of them failed."""
+    found = {row["obs_id"]: row["steps"][step] for row in record["ledger"] if step in row["steps"]}
+    return found if any(outcome["state"] in USABLE for outcome in found.values()) else {}
+
+
+def _why(outcomes: list[Mapping[str, Any]]) -> str:
+    """Why an observation with these outcomes, the latest first, is vetoed; empty if it is not."""
+    latest = outcomes[0]
+    if latest["reason_class"] == VETOED:
+        return str(latest["reason"])
+    last = outcomes[:SAME]
+    alike = {CHANGING.sub("…", outcome["reason"]) for outcome in last}
+    if len(last) < SAME or len(alike) > 1 or not all(map(_is_nobodys, last)):
+        return ""
+    runs = " and ".join(outcome["run"] for outcome in reversed(last))
+    return f"failed in the same way in two runs ({runs}), and is not tried again: {latest['reason']}; {RELEASE}"
+
+
+def _is_nobodys(outcome: Mapping[str, Any]) -> bool:
+    """Whether an observation failed for another reason than its data."""
+    return bool(outcome["state"] == "failed" or outcome["reason_class"] == OOM)
