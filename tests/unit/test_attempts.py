@@ -209,3 +209,9 @@ class TestVeto:
     def test_an_outage_vetoes_nothing(self, tmp_path):
         for label in ("one", "two", "three"):
             assert self.run(tmp_path, "disk", "disk", label=label)[1][0][0] == "failed"
+
+    def test_a_run_that_was_not_to_compute_says_nothing(self, tmp_path):
+        assert self.run(tmp_path, "a", label="zero")[0]
+        for label in ("one", "two"):
+            assert self.run(tmp_path, "a", "b", label=label, reuse="only")[1][1][0] == "failed"
+        assert self.run(tmp_path, "a", "b", label="three")[1][1][0] == "done"

@@ -46,8 +46,8 @@ LAST_MOMENT = timedelta(days=1, microseconds=-1)
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
 LATE_TASKS = ("late", "late_run")
-# What of a step's keys is Airflow's under the same name, for all of its tasks.
-WHERE = ("pool", "queue")
+# What Airflow calls the keys of a step that say how its tasks are run.
+AIRFLOWS = {"pool": "pool", "queue": "queue", "max_active_tasks": "max_active_tis_per_dagrun"}
 
 
 class AnalysisDag(DAG):
@@ -131,12 +131,9 @@ def _add_steps(
         sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
         outlets = [product_asset(config.name, product) for product in step.products.values()]
         running = config.step(step.name).running
-        arguments = {**common, "doc_md": step.spec.doc, **{key: running[key] for key in WHERE if key in running}}
-        if step.spec.fan_out:
-            limit = running.get("max_active_tasks")
-            made[step.name] = _add_fan_out(step, start, sources, outlets, arguments, limit)
-        else:
-            made[step.name] = _add_task(step, start, sources, outlets, arguments)
+        arguments = {**common, "doc_md": step.spec.doc, **{AIRFLOWS[key]: value for key, value in running.items()}}
+        build = _add_fan_out if step.spec.fan_out else _add_task
+        made[step.name] = build(step, start, sources, outlets, arguments)
     return made
 
 
@@ -158,12 +155,7 @@ def _add_task(
 
 
 def _add_fan_out(
-    step: PlannedStep,
-    start: BaseOperator,
-    sources: Sources,
-    outlets: Sequence[Any],
-    arguments: Mapping[str, Any],
-    limit: int | None,
+    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
 ) -> tuple[StepTasks, BaseOperator]:
     split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
     operator = partial(operator_class(step.spec.tag), step=step.name, **arguments)
@@ -176,7 +168,6 @@ def _add_fan_out(
             step=step.name,
             sources=ids_by_role,
             map_index_template="{{ outcome }}",
-            max_active_tis_per_dagrun=limit,
             **arguments,
         )
         parts = mapped.expand(fragment=split.output)

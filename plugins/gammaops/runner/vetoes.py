@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductMissing
 from gammaops.ledger import USABLE
-from gammaops.products import RunFolder
 from gammaops.runner.attempts import OOM
-from gammaops.runner.history import age_of
+from gammaops.runner.history import ended_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,13 +75,12 @@ def _standing(run: Run, step: PlannedStep) -> dict[int, str]:
     return {obs_id: why for obs_id, why in sorted(whys.items()) if why}
 
 
-def _comparable(run: Run) -> Iterator[dict[str, Any]]:
-    """Records of earlier runs with the same config and code, the latest first."""
-    folders = [one for one in RunFolder.all(run.store, run.config.name) if one.relative != run.folder.relative]
-    for folder in sorted((one for one in folders if one.ended), key=age_of, reverse=True):
-        record = folder.read_json("run.json")
-        if (record["config_digest"], record["provenance"]["code"]) == (run.config.digest, run.request["code"]):
-            yield record
+def _comparable(run: Run) -> Iterator[Mapping[str, Any]]:
+    """Records of earlier runs that tried what this one tries, the latest first."""
+    for one in reversed(ended_runs(run.store, run.config.name)):
+        same = (one.record["config_digest"], one.request["code"]) == (run.config.digest, run.request["code"])
+        if same and one.official and one.folder.relative != run.folder.relative:
+            yield one.record
 
 
 def _outcomes(record: Mapping[str, Any], step: str) -> dict[int, Mapping[str, Any]]:
