@@ -64,7 +64,14 @@ REFUSED_BY_THE_FIRST_TASK = {
         {"config": {"datasets": {"background": {"method": "reflektet"}}}},
         "datasets.background.method: .*reflektet.*did you mean reflected",
     ),
-    "no such models": ({"config": {"general": {"models_file": "crap.yaml"}}}, "general.models_file: .*crap.yaml"),
+    "no such choice": (
+        {"config": {"fit": {"datasets": "jiont"}}},
+        "fit.datasets: .*jiont.*did you mean joint",
+    ),
+    "no such models": (
+        {"config": {"general": {"models_file": "crap.yaml"}}},
+        "general.models_file: 'crap.yaml' does not exist; expected one of",
+    ),
     "a path outside": ({"config": {"general": {"models_file": "/etc/passwd"}}}, "general.models_file: .*outside"),
 }
 

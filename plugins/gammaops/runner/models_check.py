@@ -1,7 +1,8 @@
-"""What can be said about an analysis' models before anything is computed."""
+"""What can be said about an analysis' models, and files that parameters name, before anything is computed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gammaops.config import resolve_data_path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gammaops.config import AnalysisConfig
     from gammaops.plan import Plan, PlannedStep
 
-__all__ = ["model_problems"]
+__all__ = ["model_problems", "parameter_file_problems"]
 
 SOURCE = "source"
 SKY_MODEL = ("SkyModel", "sky-model")
@@ -45,6 +46,25 @@ def model_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
             for block, wanted in _wanted(config, step)
             if known and wanted not in known
         ]  # fmt: skip
+    return list(dict.fromkeys(problems))
+
+
+def parameter_file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
+    """Files and folders that parameters of the run name, and that are not there or must not be read.
+
+    Those of the config itself are left to the step that needs them, because they may still be on their way.
+    """
+    problems: list[Problem] = []
+    for step in plan.steps:
+        given = config.step(step.name)
+        for key in (*step.spec.files, *step.spec.folders):
+            text = value_at(config.blocks(given), key)
+            if not isinstance(text, str) or config.origin(given, key) != "params":
+                continue
+            try:
+                resolve_data_path(config.archive_path(text), key)
+            except ConfigError as error:
+                problems += [replace(problem, source="params") for problem in error.problems]
     return list(dict.fromkeys(problems))
 
 

@@ -13,7 +13,7 @@ from gammaops.config import AnalysisConfig, parse_config, project_root
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
-from gammaops.runner.models_check import model_problems
+from gammaops.runner.models_check import model_problems, parameter_file_problems
 from gammaops.steps.base import OBS_ID_MAX, REUSE, Scope
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _check(config: AnalysisConfig, scope: Scope, reuse: str, steps: tuple[str, .
     if reuse not in REUSE:
         problems.append(_problem("reuse", f"{reuse!r} is no way to reuse", f"one of: {', '.join(REUSE)}"))
     problems += _scope_problems(scope)
+    problems += parameter_file_problems(config, plan)
     problems += model_problems(config, plan)
     if problems:
         raise ConfigError(problems)
