@@ -18,6 +18,9 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
+# A worker for each core; the tests of a file stay together, because they share what is dear to make.
+PARALLEL := -n auto --dist loadfile
+
 .PHONY: help
 help:  ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -50,14 +53,18 @@ down: $(READY)  ## stop the Airflow that `make up` started
 
 .PHONY: test
 test: $(READY)  ## quick tests; with GAMMAOPS_TEST_DATA also those on real data
-	$(BIN)/pytest -m "not slow and not live and not physics and not s3"
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not live and not physics and not s3"
 
 .PHONY: test-slow
-test-slow: $(READY)  ## many seeds, long sequences, a live Airflow; FULL=1 runs whole what CI samples
-	$(BIN)/pytest -m "(slow or live) and not physics and not s3 and not airflow_pg"
+test-slow: $(READY)  ## many seeds, long sequences; FULL=1 runs whole what CI samples
+	$(BIN)/pytest $(PARALLEL) -m "slow and not live and not physics and not s3"
 
 .PHONY: test-airflow
-test-airflow: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL; FULL=1: 5,000
+test-airflow: $(READY)  ## a live Airflow: schedules, backfills, runs by hand, kills; FULL=1 runs whole what CI samples
+	$(BIN)/pytest -m "live and not airflow_pg"
+
+.PHONY: test-scale
+test-scale: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL, an hour; FULL=1: 5,000
 	$(BIN)/pytest -m airflow_pg
 
 .PHONY: test-s3
@@ -66,7 +73,7 @@ test-s3: $(READY)  ## the store on object storage: an S3 API server on loopback
 
 .PHONY: physics
 physics: $(READY)  ## published numbers from HESS DL3 DR1, which GAMMAOPS_TEST_DATA must name; FULL=1 samples nothing
-	$(BIN)/pytest -m physics
+	$(BIN)/pytest $(PARALLEL) -m physics
 
 .PHONY: lint
 lint: $(READY) check-configs  ## ruff, mypy, codespell and the analysis configs

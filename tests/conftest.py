@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -42,6 +43,7 @@ if DATA:
 settings.register_profile("gammaops", deadline=None)
 settings.load_profile("gammaops")
 
+WITHOUT_DATA = "without_data"
 _without_data = pytest.StashKey[int]()
 
 
@@ -64,11 +66,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    workeroutput = getattr(session.config, "workeroutput", None)
+    if workeroutput is not None:
+        workeroutput[WITHOUT_DATA] = session.config.stash[_without_data]
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.stash[_without_data]:
         # All that was asked for needs real data: that is said below, and is no failure.
         session.exitstatus = pytest.ExitCode.OK
     if DATA and exitstatus == pytest.ExitCode.OK and _skipped(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every worker of a parallel session collects all tests, so that each knows how many were left out."""
+    node.config.stash[_without_data] = node.workeroutput.get(WITHOUT_DATA, 0)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -21,6 +21,11 @@ def noons(live, nights: list[str]) -> list[str]:
     return [night_interval(night, live.plan.site.lon_deg)[0].isoformat() for night in (nights[0], nights[-1])]
 
 
+def until(live, night: str) -> str:
+    """The analysis without any night after this one, so that the schedule has nothing to do today."""
+    return live.analysis.replace("start: 2025-11-01", f"start: 2025-11-01, end: {night}")
+
+
 def nights_from(first: str, number: int) -> list[str]:
     return [(date.fromisoformat(first) + timedelta(days=day)).isoformat() for day in range(number)]
 
@@ -51,7 +56,7 @@ def begun(live, dag_id: str) -> list[str]:
 
 def test_many_nights_forwards_and_again_backwards(live):
     nights = nights_from(live.nights[0], DAYS)
-    live.add("many")
+    live.add("many", until(live, nights[-1]))
     first = live.backfill("many", nights)
     assert set(first.values()) == {"success"}
     assert begun(live, "many") == sorted(begun(live, "many"))
@@ -74,7 +79,7 @@ def test_many_nights_forwards_and_again_backwards(live):
 
 def test_a_second_backfill_at_a_time_is_refused_and_consecutive_ones_overlap(live):
     first, second, third = live.nights
-    live.add("overlap")
+    live.add("overlap", until(live, third))
     created = live.airflow.begin_backfill("overlap", *noons(live, [first, second]))
     with pytest.raises(AirflowApiError, match=r"(?i)running backfill") as refused:
         live.client.backfill("overlap", *noons(live, [second, third]))
@@ -87,8 +92,9 @@ def test_a_second_backfill_at_a_time_is_refused_and_consecutive_ones_overlap(liv
 
 def test_two_analyses_that_share_a_reduction_make_it_once(live):
     with live.without_products():
-        live.add("share-a")
-        live.add("share-b", live.analysis.replace("nbins: 2}", "nbins: 3}"))
+        text = until(live, live.nights[-1])
+        live.add("share-a", text)
+        live.add("share-b", text.replace("nbins: 2}", "nbins: 3}"))
         both = {name: live.airflow.begin_backfill(name, *noons(live, live.nights)) for name in ("share-a", "share-b")}
         for created in both.values():
             live.client.wait_backfill(created)

@@ -21,9 +21,10 @@ from gammaops.simulation import ArchivePlan
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.requirement("R15", "R32")]
 
-KILLS = 20
+FULL = bool(os.environ.get("FULL"))
+KILLS = 20 if FULL else 6
 PLAN = ArchivePlan(
-    nights=12,
+    nights=12 if FULL else 5,
     observations=2,
     first_night=date(2025, 11, 17),
     seed=8,

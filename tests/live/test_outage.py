@@ -29,7 +29,7 @@ PLAN = ArchivePlan(
 @pytest.fixture(scope="module")
 def observatory(start_live, tmp_path_factory) -> Iterator[object]:
     with start_live(tmp_path_factory.mktemp("observatory"), PLAN, {}) as found:
-        found.add("nightly", found.analysis.replace("lookback: 0", "lookback: 10"))
+        found.add("nightly", found.analysis.replace("lookback: 0", f"lookback: 10, end: {found.nights[-1]}"))
         yield found
 
 
