@@ -13,7 +13,7 @@ from gammaops.orchestration.local import AirflowApiError
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.requirement("R17")]
 
-DAYS = 60 if os.environ.get("FULL") else 8
+DAYS = 60 if os.environ.get("FULL") else 4
 CONFLICT = 409
 
 
