@@ -93,6 +93,16 @@ def test_bad_observations_leave_the_others_byte_for_byte_alone(tmp_path: Path, m
 
 
 @pytest.mark.requirement("R18")
+@pytest.mark.parametrize(("lon", "distance"), [("88 deg", "4.0"), ("200 deg", "103")])
+def test_observation_of_another_place_is_named_and_costs_no_memory(tmp_path: Path, lon: str, distance: str) -> None:
+    """Between such places a map of the OFF regions would not fit into any machine."""
+    store = tmp_path / "store"
+    result = run(store, CONFIG.replace("lon: 83.63 deg", f"lon: {lon}"), obs_ids=[12])
+    assert ledger(store, result)[12] == ("quarantined", "outside-field")
+    (row,) = RunFolder.of(ProductStore(store), result.report).read_json("run.json")["ledger"]
+    assert f"the ON region is {distance}" in row["reason"]
+
+
 def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Path, data: Path) -> None:
     store, config = ProductStore(tmp_path), parse_config(CONFIG, name="simulated", source="simulated.yaml")
     second = run(tmp_path, nights=NIGHTS[1:])

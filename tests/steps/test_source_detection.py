@@ -123,7 +123,7 @@ def test_section_lists_and_draws_the_sources(driver, tmp_path):
         (83.6331, 22.0145, "J0534.5+2200"),  # the Crab nebula: 05h 34.53m, 22° 0.87'
         (329.7169, -30.2256, "J2158.8-3013"),  # PKS 2155-304: 21h 58.87m, -30° 13.5'
         (359.9999, -0.005, "J2359.9-0000"),
-        (0.0, 0.5, "J0000.0+0028"),
+        (0.0, 0.5, "J0000.0+0030"),
     ],
 )
 def test_names_are_cut_off_and_not_rounded(ra, dec, name):

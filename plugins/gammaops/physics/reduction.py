@@ -115,8 +115,9 @@ class Reduction:
         ------
         DataError
             ``no-off-region``, ``no-background`` or ``no-phase`` if there is nothing to estimate background from,
-            ``outside-map`` if the map does not hold the observation, ``wrong-enclosure`` if its IRFs are not for this
-            kind of analysis, ``not-reducible`` if gammapy's makers refuse it.
+            ``outside-map`` if the map does not hold the observation, ``outside-field`` if the ON region is where the
+            effective area is zero, ``wrong-enclosure`` if its IRFs are not for this kind of analysis,
+            ``not-reducible`` if gammapy's makers refuse it.
         """
         name = name or f"obs-{observation.obs_id}"
         if not self.is_map and self.block["on_region"]["frame"] == "pointing":
@@ -149,6 +150,11 @@ class Reduction:
     def _spectrum(self, name: str, observation: Observation) -> SpectrumDataset:
         geoms = {role: geom for role, geom in self.geoms.items() if role != "geom_psf"}
         dataset = self.dataset_maker.run(SpectrumDataset.from_geoms(**geoms, name=name), observation)
+        # Before the background: OFF regions are sought on a map that reaches from here to there.
+        if not (dataset.exposure.data > 0).any():
+            center, pointing = dataset.counts.geom.region.center, observation.get_pointing_icrs(observation.tmid)
+            far = f"{center.separation(pointing).to_value('deg'):.2f} deg from the pointing"
+            raise DataError("outside-field", f"the ON region is {far}, where the effective area is zero")
         dataset = self.background.run(dataset, observation)
         return self.safe_mask_maker.run(dataset, observation)
 

@@ -48,6 +48,10 @@ _REASONS = MappingProxyType(
             "it does not see any part of the map",
             "Ask the analyst: the selection takes observations that the map does not cover. The data are fine.",
         ),
+        "outside-field": (
+            "the ON region is outside its field of view",
+            "Ask the analyst: the selection takes observations of another place; obs_cone leaves them out.",
+        ),
         "no-background": ("the background cannot be estimated with this method", _ASK_ANALYST),
         "no-phase": ("its events carry no phase", "Ask the data manager for events with phases, or the analyst."),
         "wrong-enclosure": ("its instrument responses are made for another kind of analysis", _ASK_ANALYST),
