@@ -161,6 +161,23 @@ def test_pixel_whose_ring_is_excluded_whole_is_not_safe(reduce):
     assert dataset.alpha.data[safe].max() < 1
 
 
+def test_pixel_whose_ring_lies_outside_the_map_is_not_safe(reduce):
+    # The map is 3 deg wide: of such a ring around the centre nothing is in it, of that around its edge a part is.
+    dataset = reduce({"method": "ring", "parameters": {"r_in": "2.5 deg", "width": "0.3 deg"}})
+    separation = dataset.counts.geom.to_image().separation(CRAB)
+    assert not dataset.mask_safe.data[:, separation < 0.15 * u.deg].any()
+    safe = dataset.mask_safe.data
+    assert safe.any()
+    assert (dataset.acceptance_off.data >= 0).all()
+    assert (dataset.acceptance_off.data[~safe] == 0).any()
+    assert np.isfinite(dataset.alpha.data[safe]).all()
+
+
+def test_ring_of_which_nothing_is_in_the_map_quarantines(reduce):
+    with pytest.raises(DataError, match="no-background.*by ring"):
+        reduce({"method": "ring", "parameters": {"r_in": "7 deg", "width": "0.3 deg"}})
+
+
 @pytest.mark.parametrize("method", [None, "phase"])
 def test_mask_of_a_step_for_a_method_that_excludes_nothing_is_refused_at_once(driver, tmp_path, method):
     parameters = {"on_phase": [[0.1, 0.2]], "off_phase": [[0.5, 0.9]]} if method else {}

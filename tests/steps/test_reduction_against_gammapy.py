@@ -113,11 +113,18 @@ def assert_same(ours, theirs):
     np.testing.assert_array_equal(ours.counts.data, theirs.counts.data)
     np.testing.assert_allclose(ours.exposure.quantity, theirs.exposure.quantity, rtol=RTOL)
     if isinstance(theirs, MapDatasetOnOff):
-        np.testing.assert_allclose(ours.counts_off.data, theirs.counts_off.data, rtol=RTOL)
+        # Whole counts; what convolution in single precision leaves beside them is not ours.
+        off = np.nan_to_num(theirs.counts_off.data)
+        np.testing.assert_allclose(ours.counts_off.data, off, rtol=RTOL, atol=1e-5)
+        assert (ours.counts_off.data == np.round(ours.counts_off.data)).all()
+        assert (ours.counts_off.data >= 0).all()
     expected = background_of(theirs)
     assert (background_of(ours) is None) == (expected is None)
     if expected is not None:
-        np.testing.assert_allclose(background_of(ours), expected, rtol=RTOL)
+        # Without a ring gammapy leaves NaN, and we nothing; `test_map` asks that no such pixel is safe.
+        whole = np.isfinite(expected)
+        np.testing.assert_allclose(background_of(ours)[whole], expected[whole], rtol=RTOL, atol=1e-6)
+        assert (background_of(ours)[~whole] == 0).all()
 
 
 SPECTRA = {

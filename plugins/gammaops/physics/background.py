@@ -37,7 +37,7 @@ __all__ = ["Background"]
 ON_OFF = frozenset({"reflected", "wobble", "phase", "ring", "adaptive-ring"})
 MAP_MAKERS = {"ring": RingBackgroundMaker, "adaptive-ring": AdaptiveRingBackgroundMaker, "fov": FoVBackgroundMaker}
 REGION_BINS = "0.01 deg"
-# Of the largest OFF acceptance: less is what convolution leaves of nothing.
+# Of the acceptance of the whole map: less is what convolution by Fourier transform leaves of nothing.
 ROUNDING = 1e-9
 
 log = logging.getLogger(__name__)
@@ -134,6 +134,7 @@ class Background:
         made = self.maker(self.exclusion.on(dataset.counts.geom.to_image())).run(dataset, observation)
         if self.on_off:
             _mask_pixels_without_ring(made)
+            _round_counts(made)
         if had_any and not made.mask_safe.data.any():
             reason = f"the background cannot be estimated by {self.method}: too little is left outside the exclusion"
             raise DataError("no-background", reason)
@@ -165,17 +166,21 @@ class Background:
 
 
 def _mask_pixels_without_ring(dataset: MapDatasetOnOff) -> None:
-    """Call pixels unsafe whose ring is excluded whole.
+    """Call pixels unsafe whose ring is excluded whole or lies outside the map.
 
     gammapy does so where the OFF acceptance is 0, but convolution leaves something like 1e-16 there, which makes any
     count highly significant; and an adaptive ring leaves NaN where none is large enough.
     """
-    acceptance = dataset.acceptance_off.data
-    lacking = ~(acceptance > ROUNDING * np.nanmax(acceptance, initial=0.0))
+    whole = np.nansum(dataset.acceptance.data, axis=(-2, -1), keepdims=True)
+    lacking = ~(dataset.acceptance_off.data > ROUNDING * whole)
     lost = lacking & dataset.mask_safe.data
     if lost.any():
         share = 100 * lost.sum() / dataset.mask_safe.data.sum()
-        log.warning(
-            "%s: %.1f %% of the pixels have no ring outside the exclusion and are left out", dataset.name, share
-        )
+        log.warning("%s: %.1f %% of the pixels have no ring of background and are left out", dataset.name, share)
+    dataset.acceptance_off.data[lacking] = 0.0
     dataset.mask_safe.data &= ~lacking
+
+
+def _round_counts(dataset: MapDatasetOnOff) -> None:
+    """OFF counts of rings are sums of whole counts; convolution leaves something like -1e-9 beside them."""
+    dataset.counts_off.data = np.nan_to_num(np.rint(dataset.counts_off.data)) + 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, hypot
 from typing import TYPE_CHECKING, Any
 
 from gammaops.schema.phases import overlap
@@ -18,6 +18,7 @@ __all__ = ["DATASETS_RULES", "cube_size", "mask_can_be_used", "needs_no_full_enc
 METHODS = {"1d": ("reflected", "wobble", "phase"), "3d": ("ring", "adaptive-ring", "fov", "phase")}
 POINT_METHODS = ("wobble", "phase", None)
 WITHOUT_EXCLUSION = (None, "phase")
+RINGS = ("ring", "adaptive-ring")
 FLOAT_BYTES = 4
 FULL_ENCLOSURE = ("psf", "bkg")
 # What gammapy's makers look at, besides counts.
@@ -116,6 +117,17 @@ def _rings_fit(block: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
+def _ring_in_map(block: Mapping[str, Any]) -> Iterator[Finding]:
+    """The ring around the centre of the map lies in the map, at least with a corner."""
+    if value_at(block, "background.method") not in RINGS or block["type"] != "3d":
+        return
+    r_in = value_at(block, "background.parameters.r_in")
+    corner = hypot(*(_number(block["geom"]["wcs"]["width"][side]) for side in ("width", "height"))) / 2
+    if r_in is not None and _number(r_in) >= corner:
+        message = f"{r_in}: the ring of the map's centre lies outside the map"
+        yield Finding(("background", "parameters", "r_in"), message, f"less than {corner:.3g} deg, or a larger map")
+
+
 def _phases_apart(block: Mapping[str, Any]) -> Iterator[Finding]:
     if value_at(block, "background.method") != "phase":
         return
@@ -162,6 +174,7 @@ DATASETS_RULES: tuple[Relation, ...] = (
     _point_like,
     _exclusion_is_used,
     _rings_fit,
+    _ring_in_map,
     _phases_apart,
     _maps_are_made,
 )

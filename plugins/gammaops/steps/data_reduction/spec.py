@@ -108,7 +108,7 @@ _DATASETS = {
 SPEC = StepSpec(
     tag="data-reduction",
     doc="Reduces DL3 observations to datasets: spectra with ON and OFF (1d) or maps (3d).",
-    version=2,
+    version=3,
     schema={
         "observations": block(
             "Which observations are taken",
