@@ -85,7 +85,7 @@ class ConfigError(GammaopsError):
     """A config or run parameters that cannot be accepted, with every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
+        self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -389,3 +390,18 @@ def test_hess_release_has_59_nights_and_the_flare_in_one(test_data):
     assert len(table) == 105
     assert len(set(table["night"])) == 59
     assert int((table["night"] == "2006-07-29").sum()) == 15
+
+
+@pytest.mark.parametrize("name", ["obs-index.fits.gz", "hdu-index.fits.gz"])
+def test_an_index_that_is_not_whole_is_named_and_may_still_be_on_its_way(tmp_path, name):
+    path = write_archive(tmp_path, [(1, 0.0), (2, 1800.0)]) / name
+    whole = path.read_bytes()
+    for length in (0, 20, len(whole) // 2, len(whole) - 100):
+        path.write_bytes(whole[:length])
+        with pytest.raises(OSError, match=f"{name} cannot be read .*: it is still being copied, or damaged"):
+            Archive.read(tmp_path)
+    plain = path.with_suffix("")
+    path.unlink()
+    plain.write_bytes(gzip.decompress(whole)[:5800])
+    with pytest.raises(OSError, match="cannot be read"):
+        Archive.read(tmp_path)

@@ -111,10 +111,17 @@ def test_one_observation_fails_one_cut_and_is_told_why(tmp_path, text, column, v
     assert rejected(write_archive(tmp_path, **{column: values}), text) == {5: expected}
 
 
-def test_a_column_that_is_not_there_lets_nothing_pass(tmp_path):
-    found = rejected(write_archive(tmp_path, 2), "{columns: {NSB: {max: 3}, WEATHER: {equal: good}}}")
-    assert set(found) == {1, 2}
-    assert found[1] == ("columns.NSB", "NSB is not in the index, so the cut columns.NSB cannot be applied")
+def test_columns_that_the_index_does_not_have_are_refused_before_any_observation_is_judged(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        rejected(
+            write_archive(tmp_path, 2),
+            "{columns: {MUONEF: {max: 3}}, outliers: {WEATHER: {max_deviation: 5}, N_TELS: {max_deviation: 5}}}",
+        )
+    first, second = map(str, caught.value.problems)
+    assert first.startswith(f"config: observations.quality.columns.MUONEF: the index of {tmp_path} has no such column")
+    assert first.endswith("; did you mean MUONEFF?")
+    assert "observations.quality.outliers.WEATHER: the index of" in second
+    assert "expected one of: OBS_ID, RA_PNT" in second
 
 
 def test_events_at_another_rate_than_next_door_are_found(tmp_path):
@@ -303,10 +310,10 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
     ("text", "message"),
     [
         ("observation: 1", r"decisions.yaml:1:1: observations.quality.overrides: not a list"),
-        ("- 1\n", r"decisions.yaml:1:3: .*a decision with nothing"),
+        ("- 1\n", r"decisions.yaml:1:3: .*not a decision; expected once each"),
         (
             "- {observation: 1, verdict: reject}\n",
-            "a decision with observation, verdict; expected once each: observation, verdict, aut",
+            "a decision without author and comment; expected once each: observation, verdict, aut",
         ),
         ("- {observation: one, verdict: reject, author: a, comment: b}\n", "observation is 'one'; expected an obs_id"),
         (
@@ -315,14 +322,18 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
         ),
         (
             "- {observation: 1, observation: 2, verdict: reject, author: a, comment: b}\n",
-            "a decision with observation, observation",
+            "observation given twice",
         ),
-        ("- {observation: !!python/name:os 1, verdict: reject, author: a, comment: b}\n", "a decision with nothing"),
+        ("- {observation: !!python/name:os 1, verdict: reject, author: a, comment: b}\n", "not a decision"),
         (
             "- {observation: 1, verdict: maybe, author: a, comment: b}\n",
             "verdict is 'maybe'; expected accept or reject",
         ),
-        ("- {observation: 1, verdict: reject, author: ' ', comment: b}\n", "without author or comment"),
+        ("- {observation: 1, verdict: reject, author: ' ', comment: b}\n", "a decision without author;"),
+        (
+            "- {observation: 1, verdict: maybe, autor: a, comment: b}\n",
+            "(?s)a decision without author.*unknown key 'autor'.*verdict is 'maybe'; expected accept or reject",
+        ),
         (DECISIONS + "- {observation: 2, verdict: accept, author: a, comment: b}\n", "yaml:5:3: .* 2 is decided twice"),
         ("- [\n", "not YAML"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -204,6 +206,22 @@ def test_datasets_section_adds_up_what_was_observed():
     assert [row[0] for row in table.rows] == ["1", "2"], "in the order of time"
     assert table.rows[0] == ("1", "30.0", "100", "100", "0.1000", "10.0", "90.0", "15.0", "0.75 to 100")
     assert len(section.figures) == 3
+
+
+@pytest.mark.parametrize(
+    ("background", "files", "inputs", "told"),
+    [
+        ({"method": "fov", "exclusion": None}, {}, {}, True),
+        ({"method": "fov", "exclusion": [{"lon": "83.63 deg"}]}, {}, {}, False),
+        ({"method": "fov", "exclusion": None}, {"datasets.background.exclusion": "ab"}, {}, False),
+        ({"method": "fov", "exclusion": None}, {}, {"exclusion": [{"path": "products/mask/a"}]}, False),
+        ({"method": "ring", "exclusion": None}, {}, {}, False),
+    ],
+)
+def test_a_field_of_view_background_without_exclusion_is_remarked_on(background, files, inputs, told):
+    sidecar = {"config": {"datasets": {"background": background}}, "files": files, "inputs": inputs}
+    notes = datasets_section(replace(index(member(1)), sidecar=sidecar)).notes
+    assert any("scaled to all counts of the field" in note for note in notes) is told
 
 
 def test_cumulative_significance_by_li_and_ma():

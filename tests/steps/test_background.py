@@ -174,7 +174,7 @@ def test_pixel_whose_ring_lies_outside_the_map_is_not_safe(reduce):
 
 
 def test_ring_of_which_nothing_is_in_the_map_quarantines(reduce):
-    with pytest.raises(DataError, match="no-background.*by ring"):
+    with pytest.raises(DataError, match=r"no-background.*by ring"):
         reduce({"method": "ring", "parameters": {"r_in": "7 deg", "width": "0.3 deg"}})
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import gammaops
+from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError, NoWorkFound
 from gammaops.products import ProductStore, RunFolder
@@ -92,6 +93,15 @@ def test_a_step_is_strict_or_lenient_about_its_inputs(
     assert made["status"] == status
     assert made["reason"].startswith(reason) if reason else made["reason"] == ""
     assert result.verdict.ok is (min(numbers) >= 0), "a step that failed makes the run red, whoever goes on without it"
+
+
+def test_a_step_that_made_nothing_is_in_the_verdict_and_says_why_on_the_command_line(tmp_path, capsys) -> None:
+    config = tmp_path / "toy.yaml"
+    config.write_text(joined(1, 0, ""))
+    assert main(["run", "--filename", str(config), "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("; nothing made by b")
+    assert [line for line in lines if "nothing made:" in line] == ["  b: nothing made: nothing to count"]
 
 
 @pytest.mark.parametrize(("more", "total"), [("", 43), (", extend: false", 40)])

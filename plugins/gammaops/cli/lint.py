@@ -9,6 +9,7 @@ import click
 from gammaops.config import load_config
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import make_plan
+from gammaops.runner.files_check import file_problems
 from gammaops.runner.models_check import model_problems
 
 __all__ = ["lint"]
@@ -20,13 +21,15 @@ __all__ = ["lint"]
 def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
     """Check configs and print every problem as FILE:LINE:COLUMN: KEY: PROBLEM. Exits 1 if there is any.
 
-    Where the models file is at hand, it is looked into for the sources that steps ask for.
+    Files that configs name are looked into as well: models for the sources that steps ask for, people's decisions.
     """
     problems: list[Problem] = []
     for path in files:
         try:
             config = load_config(path)
-            problems += model_problems(config, make_plan(config))
+            plan = make_plan(config)
+            problems += file_problems(config, plan)
+            problems += model_problems(config, plan)
         except ConfigError as error:
             problems += error.problems
         except OSError as error:

@@ -44,9 +44,16 @@ class Age(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+def _existing(context: click.Context, param: click.Parameter, root: str) -> str:  # noqa: ARG001 - click gives them
+    """Refuse a folder that is not there: a slip of the finger is no empty store without a problem."""
+    if "://" not in root and not Path(root).is_dir():
+        raise click.BadParameter(f"there is no store at {root}")
+    return root
+
+
 def _store(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "Root of the product store. [default: GAMMAOPS_STORE]"
-    return click.option("--store", "root", default=store_root, help=text)(command)
+    return click.option("--store", "root", default=store_root, callback=_existing, help=text)(command)
 
 
 def _grace(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,10 +74,14 @@ def products() -> None:
 @_store
 @click.option("--kind", default="", help="Only products of this kind.")
 @click.option("--analysis", default="", help="Only products first made by this analysis.")
-@click.option("--status", default="", help="Only those with this status: ok, quarantined, no_work.")
-def list_products(root: str, kind: str, analysis: str, status: str) -> None:
+@click.option("--status", type=click.Choice(["ok", "quarantined", "no_work"]), help="Only those with this status.")
+def list_products(root: str, kind: str, analysis: str, status: str | None) -> None:
     """List products, one a line: kind, status, size, step, row, path."""
-    found = list(listed(ProductStore(root), kind, analysis, status))
+    store = ProductStore(root)
+    kinds = sorted({name.split("/")[1] for name in store.sidecars()}) if kind else []
+    if kind not in ("", *kinds):
+        raise click.BadParameter(f"no product of kind {kind!r}; there are: {', '.join(kinds)}", param_hint="--kind")
+    found = list(listed(store, kind, analysis, status or ""))
     made_by = [f"{one.analysis}/{one.step}".strip("/") for one in found]
     rows = zip(found, made_by, strict=True)
     _print_rows([(one.kind, one.status, size_in_words(one.size), by, one.label, one.name) for one, by in rows])

@@ -65,6 +65,8 @@ def run(
     console.print(result.verdict.line, style="green" if result.verdict.ok else "bold red", markup=False)
     for name, path in result.products.items():
         console.print(f"  {name}: {path}", markup=False)
+    for name, reason in result.without.items():
+        console.print(f"  {name}: nothing made: {reason}", style="yellow", markup=False)
     console.print(f"  report: {result.report}", markup=False)
     if not result.verdict.ok:
         raise RunFailed(result.verdict.line)

@@ -140,6 +140,12 @@ class AnalysisConfig:
         """Line and column of a key in the file, or of the nearest one above it."""
         return self._resolution.document.position(path)
 
+    def place(self, step: StepConfig, key: str) -> tuple[int, int]:
+        """Line and column of a step's value of a dotted key: in the step's own `config`, or in that of the file."""
+        path = tuple(key.split("."))
+        own = value_of(step.config, path) is not None
+        return self.position(*(("steps", self._index(step), "config") if own else ()), *path)
+
     def origin(self, step: StepConfig, key: str) -> str:
         """Where a step's value of a dotted key comes from.
 

@@ -12,6 +12,8 @@ from gammaops.schema.quantities import DATA_VARIABLES
 __all__ = [
     "allowed_roots",
     "include_folder",
+    "is_allowed",
+    "is_elsewhere",
     "pools_file",
     "project_root",
     "resolve_data_path",
@@ -76,16 +78,27 @@ def resolve_data_path(text: str, key: str) -> Path:
         If a data folder itself is not there: that is the file system's fault, not the config's.
     """
     tried = _candidates(text, key)
+    if Path(text).is_absolute() and not is_allowed(Path(text)):
+        raise _outside(text, key)
     found = next((path for path in tried if path.exists()), None)
     if found is None:
         _check_mounted(tried)
         raise _problem(key, f"{text!r} does not exist", f"one of: {', '.join(map(str, tried))}")
-    resolved = found.resolve()
-    if not any(resolved.is_relative_to(root) for root in allowed_roots()):
-        raise _problem(
-            key, f"{text!r} is outside the allowed folders", "a path in the data folders or in GAMMAOPS_ROOTS"
-        )
-    return resolved
+    if not is_allowed(found):
+        raise _outside(text, key)
+    return found.resolve()
+
+
+def is_allowed(path: Path) -> bool:
+    """Whether a path lies in the allowed folders once symbolic links are resolved; nothing need be there."""
+    return any(path.resolve().is_relative_to(root) for root in allowed_roots())
+
+
+def is_elsewhere(text: str, key: str) -> bool:
+    """Whether a path of a config begins in a data folder that is not named here, so that nothing can be said of it."""
+    if text.startswith("$"):
+        return not os.environ.get(text[1:].partition("/")[0])
+    return not (Path(text).is_absolute() or home_of(key) or _data_folders())
 
 
 def _candidates(text: str, key: str) -> list[Path]:
@@ -109,6 +122,11 @@ def _check_mounted(tried: list[Path]) -> None:
     for folder in _data_folders():
         if any(path.is_relative_to(folder) for path in tried) and not folder.exists():
             raise FileNotFoundError(f"the data folder {folder} is not there")
+
+
+def _outside(text: str, key: str) -> ConfigError:
+    expected = "a path in the data folders or in GAMMAOPS_ROOTS"
+    return _problem(key, f"{text!r} is outside the allowed folders", expected)
 
 
 def _problem(key: str, message: str, expected: str) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -39,8 +40,8 @@ class Archive:
 
         Raises
         ------
-        FileNotFoundError
-            If the folder has no index.
+        OSError
+            If the folder has no index, or one that is not whole: it may still be on its way.
         ProductError
             If an index lacks columns that everything here rests on.
         """
@@ -156,7 +157,12 @@ def _read(folder: Path, name: str, columns: tuple[str, ...]) -> Table:
         path = folder / name.removesuffix(".gz")
     if not path.exists():
         raise FileNotFoundError(f"no {name} in {folder}: is it a DL3 archive, and is its disk mounted?")
-    table = Table.read(path, hdu=1, mask_invalid=False)
+    try:
+        table = Table.read(path, hdu=1, format="fits", mask_invalid=False)
+    except (EOFError, IndexError, KeyError, OSError, TypeError, ValueError, zlib.error) as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        message = f"{path} cannot be read ({words}): it is still being copied, or damaged; ask for a fresh copy"
+        raise OSError(message) from error
     if absent := [column for column in columns if column not in table.colnames]:
         raise ProductError(f"{path} has no column {', '.join(absent)}; rebuild the index")
     return table

@@ -5,6 +5,7 @@ The first note of a section is its headline: the page repeats it right under the
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gammaops.physics.notation import measured, plain, unit_text
 from gammaops.steps.base import Figure, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gammapy.modeling import Parameter
     from gammapy.modeling.models import Models
@@ -93,17 +94,29 @@ def _fit_headline(models: Models) -> str:
     for model in models:
         spectral = getattr(model, "spectral_model", None)
         if isinstance(model, SkyModel) and spectral is not None:
+            names = _names(list(spectral.parameters))
             free = [one for one in spectral.parameters if not one.frozen]
-            words = [" ".join(filter(None, (one.name, *_told(one)))) for one in free]
+            words = [" ".join(filter(None, (names[one], *_told(one)))) for one in free]
             return f"{model.name}: {', '.join(words) or 'no free spectral parameter'}."
     return "No source among the models."
 
 
+def _names(parameters: Sequence[Parameter]) -> dict[Parameter, str]:
+    """Names of a model's parameters; those that several parts of it have, such as two power laws, are numbered."""
+    often, numbers = Counter(one.name for one in parameters), Counter[str]()
+    names = {}
+    for one in parameters:
+        numbers[one.name] += 1
+        names[one] = f"{one.name} {numbers[one.name]}" if often[one.name] > 1 else one.name
+    return names
+
+
 def _parameter_rows(model: Any) -> Iterator[tuple[str, ...]]:
+    names = _names(list(model.parameters))
     for parameter in model.parameters:
         if parameter.frozen and not isinstance(model, SkyModel):
             continue
-        yield f"{model.name}: {parameter.name}", *_told(parameter), "fixed" if parameter.frozen else ""
+        yield f"{model.name}: {names[parameter]}", *_told(parameter), "fixed" if parameter.frozen else ""
 
 
 def _told(parameter: Parameter) -> tuple[str, str]:

@@ -19,7 +19,7 @@ import yaml
 from gammaops.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gammaops.physics.archive import Archive
 
@@ -63,7 +63,7 @@ def read_overrides(path: Path) -> dict[int, Override]:
     Raises
     ------
     ConfigError
-        With every entry that is not whole, and every observation that is decided twice, with its line.
+        With all that is wrong with every entry, and every observation that is decided twice, with its line.
     """
     try:
         root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
@@ -77,10 +77,9 @@ def read_overrides(path: Path) -> dict[int, Override]:
     problems: list[Problem] = []
     for node in root.value:
         entry = _texts(node)
-        wrong = _wrong(entry, decisions)
-        if wrong:
-            problems.append(_problem(path, node, *wrong))
-        else:
+        faults = list(_faults(entry, decisions))
+        problems += [_problem(path, node, *fault) for fault in faults]
+        if not faults:
             values = dict(entry)
             decisions[int(values["observation"])] = Override(*(values[name].strip() for name in FIELDS[1:]))
     if problems:
@@ -95,21 +94,27 @@ def _texts(node: yaml.Node) -> list[tuple[str, str]]:
     return [(key.value, value.value) for key, value in pairs] if plain else []
 
 
-def _wrong(entry: list[tuple[str, str]], known: Mapping[int, Override]) -> tuple[str, str] | None:
-    """What is wrong with an entry, and what would be right."""
-    if sorted(name for name, _ in entry) != sorted(FIELDS):
-        return f"a decision with {', '.join(name for name, _ in entry) or 'nothing'}", f"once each: {', '.join(FIELDS)}"
-    given = dict(entry)
-    observation = given["observation"]
-    if not OBS_ID.fullmatch(observation):
-        return f"observation is {observation!r}", "an obs_id without leading zeros, such as 23523"
-    if given["verdict"] not in VERDICTS:
-        return f"verdict is {given['verdict']!r}", " or ".join(VERDICTS)
-    if not all(given[name].strip() for name in ("author", "comment")):
-        return f"observation {observation} without author or comment", "who decided it, and why"
-    if int(observation) in known:
-        return f"observation {observation} is decided twice", "one decision"
-    return None
+def _faults(entry: list[tuple[str, str]], known: Mapping[int, Override]) -> Iterator[tuple[str, str]]:
+    """What is wrong with an entry, each with what would be right."""
+    names, given = [name for name, _ in entry], dict(entry)
+    whole = f"once each: {', '.join(FIELDS)}"
+    if not entry:
+        yield "not a decision", whole
+        return
+    absent = [name for name in FIELDS if not given.get(name, "").strip()]
+    if absent:
+        yield f"a decision without {' and '.join(absent)}", whole
+    for name in sorted(set(names) - set(FIELDS)):
+        yield f"unknown key {name!r}", whole
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{name} given twice", whole
+    if given.get("verdict", VERDICTS[0]) not in VERDICTS and "verdict" not in absent:
+        yield f"verdict is {given['verdict']!r}", " or ".join(VERDICTS)
+    observation = given.get("observation", "")
+    if "observation" not in absent and not OBS_ID.fullmatch(observation):
+        yield f"observation is {observation!r}", "an obs_id without leading zeros, such as 23523"
+    elif observation and int(observation) in known:
+        yield f"observation {observation} is decided twice", "one decision"
 
 
 def _problem(path: Path, node: yaml.Node, message: str, expected: str) -> Problem:

@@ -6,16 +6,18 @@ They look at the index of the archive alone, so that what happens to an observat
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 import astropy.units as u
 import numpy as np
 
+from gammaops.errors import ConfigError, Problem
 from gammaops.physics.moon import moon_altitudes, moon_separations
 from gammaops.physics.outliers import FEWEST, Neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gammaops.physics.archive import Archive
 
@@ -116,7 +118,14 @@ class _Like:
 
 
 def quality_cuts(archive: Archive, block: Mapping[str, Any]) -> list[Cut]:
-    """The cuts that the config's block ``observations.quality`` asks for, in the order in which they are applied."""
+    """The cuts that the config's block ``observations.quality`` asks for, in the order in which they are applied.
+
+    Raises
+    ------
+    ConfigError
+        If they name a column that the index does not have.
+    """
+    _check_columns(archive, block)
     makers: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Cut]]] = {
         "livetime": lambda limits: _column(archive, "livetime", "LIVETIME", limits, "s"),
         "livetime_fraction": lambda limits: _fraction(archive, limits),
@@ -157,6 +166,24 @@ def _moon(archive: Archive, limits: Mapping[str, Any]) -> Iterator[_Bounds]:
         values = moon_separations(archive)
         bounds = _bounds("moon", "distance of the moon", values, {"min": limits["min_separation"]})
         yield replace(bounds, needed="TSTOP or ONTIME")
+
+
+def _check_columns(archive: Archive, block: Mapping[str, Any]) -> None:
+    """Refuse columns that the index does not have: with a misspelt one every observation would be rejected."""
+    known = list(archive.observations.colnames)
+    message, expected = f"the index of {archive.folder} has no such column", f"one of: {', '.join(known)}"
+    problems = [
+        Problem("config", 0, 0, f"observations.quality.{cuts}.{column}", message, expected, _nearest(column, known))
+        for cuts in ("columns", "outliers")
+        for column in block.get(cuts) or {}
+        if column not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    return next(iter(get_close_matches(word, known, n=1)), "")
 
 
 def _columns(archive: Archive, columns: Mapping[str, Any]) -> Iterator[Cut]:

@@ -126,7 +126,7 @@ def _record(
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
     lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger]
     lost += problems
-    judged = _judge(run, ledger, lost, taken)
+    judged = _judge(run, ledger, lost, taken, _idle(steps))
     record = {
         "analysis": run.config.name,
         "run": run.folder.relative,
@@ -151,7 +151,13 @@ def _taken(step: PlannedStep, left: Left) -> list[Taken]:
     return [Taken(step.name, fan.over, len(left.rows), left.left_out)]
 
 
-def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken]) -> Verdict:
+def _idle(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Which steps had nothing to make although others had; empty if none."""
+    idle = [step["name"] for step in steps if step["status"] == "no_work"]
+    return f"; nothing made by {', '.join(idle)}" if idle and len(idle) < len(steps) else ""
+
+
+def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken], idle: str) -> Verdict:
     dag = run.config.dag or {}
     percent = float(str(dag.get("max_quarantined") or DEFAULT_MAX_QUARANTINED).rstrip(" %"))
     judged = judge(
@@ -161,7 +167,7 @@ def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Se
         max_quarantined_percent=percent,
         quarantine_fails=dag.get("on_bad_observation") == "fail",
     )
-    return Verdict(f"{run.config.name}, {scope_in_words(run.scope)}: {judged.line}", judged.ok)
+    return Verdict(f"{run.config.name}, {scope_in_words(run.scope)}: {judged.line}{idle}", judged.ok)
 
 
 def _outcomes(

@@ -113,7 +113,7 @@ class _Walk:
             tasks, product = self._tasks(step) if not waits else (self._waiting(step, waits), None)
         except NoWorkFound as error:
             tasks, product = [TaskForecast("", NO_WORK, (str(error),))], None
-        except GammaopsError as error:
+        except (GammaopsError, OSError) as error:
             tasks, product = [TaskForecast("", FAILS, (str(error),))], None
         if tasks[0].state != NO_WORK:
             self.products[step.name] = product
@@ -122,8 +122,10 @@ class _Walk:
     def _waiting(self, step: PlannedStep, waits: Sequence[str]) -> list[TaskForecast]:
         """As many tasks as there were last time."""
         rows = len(self.history.of_step(step.name).get("parts", ())) if step.spec.fan_out else 0
-        reasons = (f"reads what will be made anew: {', '.join(waits)}",)
-        return [TaskForecast("", WAITS, reasons)] * (rows + 1)
+        reasons = [f"reads what will be made anew: {', '.join(waits)}"]
+        if step.spec.fan_out:
+            reasons.append(f"about {rows} {step.spec.fan_out.over}, as last time" if rows else "how many, nobody knows")
+        return [TaskForecast("", WAITS, tuple(reasons))] * (rows + 1)
 
     def _tasks(self, step: PlannedStep) -> _Found:
         paths = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import GammaopsError, NoWorkFound
+from gammaops.products import RunFolder
 from gammaops.runner.ending import finish, verdict
 from gammaops.runner.parts import Part, check_backend, run_parts
 from gammaops.runner.run import Provenance, Run, begin
@@ -39,11 +40,14 @@ class LocalRun:
         Product path of ``report.html``.
     products : mapping of str to str
         Product path of each step that made one, by the step's name.
+    without : mapping of str to str
+        Why, of each step that had nothing to make.
     """
 
     verdict: Verdict
     report: str
     products: Mapping[str, str]
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,7 +100,9 @@ def run_plan(
             _run_step(run, step, results, tell)
     report = finish(run, results.tasks, Provenance())
     products = {name: task["product"] for name, task in results.tasks.items() if task.get("product")}
-    return LocalRun(verdict(run, results.tasks, report), report, products)
+    record = RunFolder.of(store, report).read_json("run.json")
+    without = {one["name"]: one["reason"] for one in record["steps"] if one["status"] == "no_work"}
+    return LocalRun(verdict(run, results.tasks, report), report, products, without)
 
 
 def _silent(step: str, done: int, total: int) -> None:
@@ -117,7 +123,7 @@ def _run_step(run: Run, step: PlannedStep, results: _Results, tell: Callable[[st
         task["product"] = collect(run, step.name, inputs, task["fragments"], task["parts"], Provenance())
     except NoWorkFound as reason:
         log.info("%s: no work: %s", step.name, reason)
-    except GammaopsError as error:
+    except (GammaopsError, OSError) as error:
         results.failed.add(step.name)
         log.error("the step %r failed: %s", step.name, error)  # noqa: TRY400 - it says what to do
     except Exception:

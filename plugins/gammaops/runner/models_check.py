@@ -1,8 +1,7 @@
-"""What can be said about an analysis' models, and files that parameters name, before anything is computed."""
+"""What can be said about an analysis' models before anything is computed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gammaops.config import resolve_data_path
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from gammaops.config import AnalysisConfig
     from gammaops.plan import Plan, PlannedStep
 
-__all__ = ["model_problems", "parameter_file_problems"]
+__all__ = ["model_problems"]
 
 SOURCE = "source"
 SKY_MODEL = ("SkyModel", "sky-model")
@@ -30,41 +29,22 @@ def model_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
     names = {step.name: found for step in plan.steps if (found := _sources(config, step)) is not None}
     problems = [
         _problem(
-            config, ("general", "models_file"), f"the models file of {step!r} is empty", "components: with a SkyModel"
+            config, plan[name], MODELS_KEY, f"the models file of {name!r} is empty", "components: with a SkyModel"
         )
-        for step, sources in names.items()
+        for name, sources in names.items()
         if not sources
-    ]
+    ]  # fmt: skip
     for step in plan.steps:
         fits = [source.step for sources in step.inputs.values() for source in sources if source.step in names]
         known = [name for fit in fits for name in names[fit]]
         problems += [
             _problem(
-                config, (block, SOURCE), f"the fit has no source {wanted!r}", f"one of: {', '.join(known)}",
+                config, step, f"{block}.{SOURCE}", f"the fit has no source {wanted!r}", f"one of: {', '.join(known)}",
                 near(wanted, known),
             )
             for block, wanted in _wanted(config, step)
             if known and wanted not in known
         ]  # fmt: skip
-    return list(dict.fromkeys(problems))
-
-
-def parameter_file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
-    """Files and folders that parameters of the run name, and that are not there or must not be read.
-
-    Those of the config itself are left to the step that needs them, because they may still be on their way.
-    """
-    problems: list[Problem] = []
-    for step in plan.steps:
-        given = config.step(step.name)
-        for key in (*step.spec.files, *step.spec.folders):
-            text = value_at(config.blocks(given), key)
-            if not isinstance(text, str) or config.origin(given, key) != "params":
-                continue
-            try:
-                resolve_data_path(config.archive_path(text), key)
-            except ConfigError as error:
-                problems += [replace(problem, source="params") for problem in error.problems]
     return list(dict.fromkeys(problems))
 
 
@@ -92,7 +72,7 @@ def _wanted(config: AnalysisConfig, step: PlannedStep) -> Iterator[tuple[str, st
 
 
 def _problem(
-    config: AnalysisConfig, path: tuple[str, ...], message: str, expected: str, suggestion: str = ""
+    config: AnalysisConfig, step: PlannedStep, key: str, message: str, expected: str, suggestion: str = ""
 ) -> Problem:
-    line, column = config.position(*path)
-    return Problem(config.source, line, column, ".".join(path), message, expected, suggestion)
+    line, column = config.place(config.step(step.name), key)
+    return Problem(config.source, line, column, key, message, expected, suggestion)

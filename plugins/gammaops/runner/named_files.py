@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from gammaops.config import resolve_data_path
-from gammaops.errors import ProductMissing
+from gammaops.errors import ConfigError, Problem, ProductMissing
 from gammaops.products import file_sha256
 
 if TYPE_CHECKING:
@@ -33,23 +33,41 @@ def named_key(text: str) -> str:
 
 
 def named_by(models_file: Path) -> dict[str, Path]:
-    """The files that a models file names, by their names in there; none where it is no YAML, which its reader says.
+    """The files that a models file names, by their names in there.
 
     Raises
     ------
     ConfigError
-        If one is absent or outside the allowed folders.
+        If one is absent or outside the allowed folders, or the models file is not YAML.
     """
     return {text: resolve_data_path(text, MODELS_KEY) for text in _filenames(components_of(models_file))}
 
 
 def components_of(models_file: Path) -> Any:
-    """What stands under ``components`` of a models file; None where it is no YAML mapping, which its reader says."""
+    """What stands under ``components`` of a models file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not YAML, or has no components, with the line of the fault.
+    """
     try:
         document = yaml.safe_load(models_file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None
-    return document.get("components") if isinstance(document, dict) else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        words = ", ".join(filter(None, (error.context, error.problem)))
+        raise _refused(models_file, f"not YAML: {words}", mark) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _refused(models_file, f"not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or "components" not in document:
+        raise _refused(models_file, "has no components")
+    return document["components"]
+
+
+def _refused(models_file: Path, message: str, mark: yaml.Mark | None = None) -> ConfigError:
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    expected = "a models file of gammapy: components, a list of models"
+    return ConfigError([Problem(str(models_file), line, column, "", message, expected)])
 
 
 def _filenames(value: Any) -> Iterator[str]:

@@ -13,7 +13,8 @@ from gammaops.config import AnalysisConfig, parse_config, project_root
 from gammaops.errors import ConfigError, Problem
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore, RunFolder
-from gammaops.runner.models_check import model_problems, parameter_file_problems
+from gammaops.runner.files_check import parameter_file_problems
+from gammaops.runner.models_check import model_problems
 from gammaops.steps.base import OBS_ID_MAX, REUSE, Scope
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "make_reproducible",
+    "read_overrides",
     "read_rows",
     "render_report",
     "run_with_ray",
@@ -33,6 +34,12 @@ def science_modules(tags: Sequence[str]) -> list[str]:
 def make_reproducible(path: Path) -> None:
     """Take out of a payload what records the moment of writing."""
     import_module("gammaops.physics.reproducible").make_reproducible(path)
+
+
+def read_overrides(path: Path) -> Mapping[int, Any]:
+    """What people have decided about single observations."""
+    decisions: Mapping[int, Any] = import_module("gammaops.physics.overrides").read_overrides(path)
+    return decisions
 
 
 def read_rows(path: Path) -> Sequence[dict[str, Any]]:

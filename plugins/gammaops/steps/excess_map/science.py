@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+import numpy as np
 from gammapy.estimators import ExcessMapEstimator
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
@@ -49,7 +50,9 @@ def run(
     groups = [[member.path for _, member in named_members([product])] for product in inputs["datasets"]]
     dataset = _combined([[path for path in group if path is not None] for group in groups])
     radii = u.Quantity([estimator.correlation_radius for estimator in prepared])
-    maps = with_radii([estimator.run(dataset) for estimator in prepared], radii)
+    # gammapy divides by the background of pixels that have none; they come out as NaN, as they should.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        maps = with_radii([estimator.run(dataset) for estimator in prepared], radii)
     write_flux_maps(maps, out["excess_map"])
     counts = int(dataset.counts.data[dataset.mask_safe.data].sum())
     metrics = {"datasets": sum(len(group) for group in groups), "counts": counts, **peak_of(maps)}
