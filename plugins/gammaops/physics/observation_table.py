@@ -18,7 +18,7 @@ from gammaops.physics.archive import Archive, as_text
 from gammaops.physics.duplicates import Chosen, chosen
 from gammaops.physics.geometry import sky_coord
 from gammaops.physics.listed_files import ListedFiles
-from gammaops.physics.overrides import decisions_about
+from gammaops.physics.overrides import read_overrides, unknown_decisions
 from gammaops.physics.quality import quality_cuts
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     `astropy.table.Table`
         The compulsory columns of a table of rows, ``obs_id``, ``night``, ``tstart`` (ISO, UTC), and as JSON text the
         rows of the observation index (``index``) and of the HDU index (``hdus``), and a decision of people that made a
-        difference (``override``). Files are relative to the archive.
+        difference (``override``). Files are relative to the archive. ``notes`` of its meta are for the report.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     if unsure:
         log.warning("not judged by every quality cut, for want of observations before: %s", ", ".join(unsure))
     columns = {name: [rows[obs_id][name] for obs_id in sorted(rows)] for name in COLUMNS}
-    return Table(columns, dtype=list(COLUMNS.values()))
+    return Table(columns, dtype=list(COLUMNS.values()), meta={"notes": quality.notes})
 
 
 def _expected(archive: Archive, selection: Mapping[str, Any], scope: Scope) -> tuple[list[int], set[int]]:
@@ -261,7 +261,8 @@ class _Quality:
 
     def __init__(self, archive: Archive, block: Mapping[str, Any]) -> None:
         self._cuts = quality_cuts(archive, block)
-        self._overrides = decisions_about(archive, block.get("overrides"))
+        self._overrides = read_overrides(Path(block["overrides"])) if block.get("overrides") else {}
+        self.notes = unknown_decisions(self._overrides, archive)
 
     def rejection(self, obs_id: int, index: int) -> _State | None:
         """Why the observation is not used: somebody rejects it, or it fails a cut and nobody accepts it."""

@@ -8,10 +8,8 @@ comment: clouds from 23:10 on
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -20,12 +18,12 @@ from gammaops.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from gammaops.physics.archive import Archive
 
-__all__ = ["KEY", "Override", "decisions_about", "read_overrides"]
+__all__ = ["KEY", "Override", "read_overrides", "unknown_decisions"]
 
-log = logging.getLogger(__name__)
 KEY = "observations.quality.overrides"
 VERDICTS = ("accept", "reject")
 FIELDS = ("observation", "verdict", "author", "comment")
@@ -45,16 +43,13 @@ class Override:
         return f"{self.verdict}ed by {self.author}: {self.comment}"
 
 
-def decisions_about(archive: Archive, name: str | None) -> dict[int, Override]:
-    """The decisions of a file, if one is named; the log tells of those about observations that the archive has not."""
-    if not name:
-        return {}
-    decisions = read_overrides(Path(name))
+def unknown_decisions(decisions: Mapping[int, Override], archive: Archive) -> list[str]:
+    """What is to be said of decisions about observations that the archive does not have."""
     unknown = sorted(decisions.keys() - set(archive.obs_ids.tolist()))
-    if unknown:
-        ids = ", ".join(map(str, unknown))
-        log.warning("%s decides about %s: the archive %s has no such observation", name, ids, archive.folder.name)
-    return decisions
+    if not unknown:
+        return []
+    ids = ", ".join(map(str, unknown))
+    return [f"decisions about {ids} change nothing: the archive {archive.folder.name} has no such observation"]
 
 
 def read_overrides(path: Path) -> dict[int, Override]:

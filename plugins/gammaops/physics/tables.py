@@ -16,7 +16,7 @@ TEXT_COLUMNS = ("label", "status", "reason_class", "reason")
 
 
 def write_rows(table: Table, path: Path) -> None:
-    """Write a table of rows; the same rows give the same bytes.
+    """Write a table of rows, and what its meta has as ``notes``; the same rows give the same bytes.
 
     Raises
     ------
@@ -29,7 +29,8 @@ def write_rows(table: Table, path: Path) -> None:
     labels = list(table["label"])
     if len(set(labels)) != len(labels):
         raise ValueError(f"labels of rows must differ: {labels}")
-    plain = Table({name: table[name] for name in table.colnames}, meta={})
+    notes = {"notes": list(table.meta["notes"])} if table.meta.get("notes") else {}
+    plain = Table({name: table[name] for name in table.colnames}, meta=notes)
     plain.write(path, format="ascii.ecsv", overwrite=True)
 
 

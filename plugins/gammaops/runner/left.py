@@ -26,7 +26,7 @@ __all__ = ["Left", "step_state"]
 class Left:
     """What the tasks of a step left: table rows, parts by label, products by name, and what of it is damaged.
 
-    `listed` says whether there is a table at all; it may have no row.
+    `listed` says whether there is a table at all; it may have no row. `notes` are what it says beside its rows.
     """
 
     listed: bool
@@ -34,6 +34,7 @@ class Left:
     parts: Mapping[str, Product]
     products: Mapping[str, Product]
     damaged: tuple[str, ...]
+    notes: Sequence[str] = ()
 
     @classmethod
     def of(cls, run: Run, step: PlannedStep, results: Mapping[str, Any]) -> Left:
@@ -49,11 +50,12 @@ class Left:
 
         fragments, product = results.get("fragments"), results.get("product")
         rows = opened(lambda path: rows_at(run, rows_of(path)[0]), fragments[0], ()) if fragments else ()
+        notes = opened(lambda path: _notes(run, path), fragments[0], ()) if fragments else ()
         parts: dict[str, Product] = {}
         for path in results.get("parts") or ():
             parts |= opened(lambda path: parts_by_label(run, [path]), path, {})
         products = opened(lambda path: _products(run, step, path), product, {}) if product else {}
-        return cls(bool(fragments), rows, parts, products, tuple(damaged))
+        return cls(bool(fragments), rows, parts, products, tuple(dict.fromkeys(damaged)), notes)
 
     @property
     def left_out(self) -> list[str]:
@@ -67,6 +69,10 @@ class Left:
     def lost(self) -> list[str]:
         """Labels of the rows that were to be made and have no outcome."""
         return [row["label"] for row in self.rows if row["status"] == "selected" and row["label"] not in self.parts]
+
+
+def _notes(run: Run, fragment: str) -> Sequence[str]:
+    return tuple(run.store.open(rows_of(fragment)[0]).metrics.get("notes", ()))
 
 
 def _products(run: Run, step: PlannedStep, path: str) -> dict[str, Product]:
@@ -111,7 +117,7 @@ def _judged(step: PlannedStep, left: Left, states: Mapping[str, str]) -> tuple[s
     refused = [product.metrics["refused"] for product in left.products.values() if product.metrics.get("refused")]
     if refused:
         return "failed", "; ".join(refused)
-    return "ok", "; ".join(filter(None, [_partial(step, states), *_left_out(step, left)]))
+    return "ok", "; ".join(filter(None, [_partial(step, states), *_left_out(step, left), *left.notes]))
 
 
 def _partial(step: PlannedStep, states: Mapping[str, str]) -> str:

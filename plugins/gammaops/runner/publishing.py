@@ -37,14 +37,15 @@ VOLATILE = frozenset({"label", "status", "reason_class", "reason", "night", "ove
 
 
 def rows_product(task: StepTask, fan: Fan, table: Any) -> Product:
-    """Publish a fan-out's table under a key of its own bytes."""
+    """Publish a fan-out's table under a key of its own bytes; notes in its meta are for the report."""
     store = task.run.store
     with store.scratch() as folder:
         path = folder / "rows.ecsv"
         write_rows(table, path)
         spec = task.step.spec
         key = content_key({"tag": spec.tag, "version": spec.version, "table": file_sha256(path)})
-        return store.find(fan.table, key) or store.publish(fan.table, key, path, task.sidecar(Cost()))
+        metrics = {"notes": list(table.meta["notes"])} if table.meta.get("notes") else {}
+        return store.find(fan.table, key) or store.publish(fan.table, key, path, task.sidecar(Cost(), metrics))
 
 
 def _always(_kind: str, _key: str, _described: Mapping[str, Any]) -> None:
