@@ -26,10 +26,13 @@ COMMANDS = {
     "lint": "Check configs; print every problem.",
     "plan": "Show what would run, and where each value comes from.",
     "products": "List, show, verify and collect what is in the store.",
+    "quarantine": "List observations that are set aside, and what to do.",
     "releases": "Freeze, promote and list releases.",
+    "report": "Tell what a run has made and left out.",
     "reproduce": "Make products again and compare them byte for byte.",
     "run": "Run an analysis here, without Airflow.",
     "simulate": "Write a simulated DL3 archive with known truth.",
+    "status": "Show what became of the newest runs.",
     "steps": "List the step types.",
     "toys": "Measure bias, coverage and goodness of an analysis' fits.",
 }

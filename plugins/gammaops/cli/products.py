@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.tree import Tree
 
 from gammaops.care.ages import seconds_of, size_in_words
@@ -18,6 +17,7 @@ from gammaops.care.garbage import delete, find_garbage
 from gammaops.care.naming import product_name, store_of
 from gammaops.care.prov import prov_json
 from gammaops.care.runs_kept import Rules
+from gammaops.cli.stores import existing_store, wide_console
 from gammaops.config import store_root
 from gammaops.errors import ProductMissing, RunFailed
 from gammaops.lineage import Lineage
@@ -44,25 +44,9 @@ class Age(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-def _existing(context: click.Context, param: click.Parameter, root: str) -> str:  # noqa: ARG001 - click gives them
-    """Refuse a folder that is not there: a slip of the finger is no empty store without a problem."""
-    if "://" not in root and not Path(root).is_dir():
-        raise click.BadParameter(f"there is no store at {root}")
-    return root
-
-
-def _store(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "Root of the product store. [default: GAMMAOPS_STORE]"
-    return click.option("--store", "root", default=store_root, callback=_existing, help=text)(command)
-
-
 def _grace(command: Callable[..., Any]) -> Callable[..., Any]:
     text = "What is younger than this is left alone: somebody may be at work on it."
     return click.option("--grace", type=Age(), default="1d", show_default=True, help=text)(command)
-
-
-def _console(width: int | None = None) -> Console:
-    return Console(soft_wrap=True, highlight=False, markup=False, width=width)
 
 
 @click.group()
@@ -71,7 +55,7 @@ def products() -> None:
 
 
 @products.command("ls")
-@_store
+@existing_store
 @click.option("--kind", default="", help="Only products of this kind.")
 @click.option("--analysis", default="", help="Only products first made by this analysis.")
 @click.option("--status", type=click.Choice(["ok", "quarantined", "no_work"]), help="Only those with this status.")
@@ -85,7 +69,7 @@ def list_products(root: str, kind: str, analysis: str, status: str | None) -> No
     made_by = [f"{one.analysis}/{one.step}".strip("/") for one in found]
     rows = zip(found, made_by, strict=True)
     _print_rows([(one.kind, one.status, size_in_words(one.size), by, one.label, one.name) for one, by in rows])
-    _console().print(f"{len(found)} products, {size_in_words(sum(one.size for one in found))}")
+    wide_console().print(f"{len(found)} products, {size_in_words(sum(one.size for one in found))}")
 
 
 @products.command()
@@ -97,7 +81,7 @@ def show(product: str, root: str | None, tree: bool) -> None:
     lineage, name = _product(product, root)
     if tree:
         branch = ancestry_tree(lineage, name)
-        _console(_width(branch)).print(_drawn(branch))
+        wide_console(_width(branch)).print(_drawn(branch))
         return
     _print_rows(in_words(lineage.origin(name)))
 
@@ -121,7 +105,7 @@ def export(product: str, root: str | None, prov: bool, out: Path | None) -> None
 
 
 @products.command()
-@_store
+@existing_store
 @_grace
 @click.option("--sample", type=click.IntRange(min=1), help="Look at so many products only, chosen at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random choice.")
@@ -131,7 +115,7 @@ def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) 
 
     Exits 2 if anything is wrong.
     """
-    store, console = ProductStore(root), _console()
+    store, console = ProductStore(root), wide_console()
     chosen = choose(store, sample, seed)
     found: list[Trouble] = []
     for trouble in (
@@ -150,7 +134,7 @@ def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) 
 
 
 @products.command()
-@_store
+@existing_store
 @_grace
 @click.option("--keep-runs", type=click.IntRange(min=0), help="Collect all but so many newest versions of each run.")
 @click.option("--older-than", type=Age(), help="Collect only what is older, such as 90d.")
@@ -161,7 +145,7 @@ def gc(root: str, grace: float, keep_runs: int | None, older_than: float | None,
     Without a rule (--keep-runs, --older-than) run folders stay, and so does all that they have made or need. What a
     release names stays in any case.
     """
-    store, console = ProductStore(root), _console()
+    store, console = ProductStore(root), wide_console()
     garbage = find_garbage(store, Rules(keep_runs, older_than, grace), time.time())
     for name in garbage.names:
         console.print(name)
@@ -187,7 +171,7 @@ def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        _console().print("  ".join(cells).rstrip())
+        wide_console().print("  ".join(cells).rstrip())
 
 
 def _width(branch: Branch) -> int:
