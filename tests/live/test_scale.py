@@ -16,8 +16,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from gammaops.orchestration.local import LocalAirflow
 from gammaops.simulation import ArchivePlan, simulate_archive
@@ -63,25 +64,24 @@ def copies(source: Path, target: Path) -> None:
     """`COUNT` observations out of the few in another archive; of two the file is not there."""
     index, hdus = (Table.read(source / f"{name}-index.fits.gz") for name in ("obs", "hdu"))
     (target / "data").mkdir(parents=True)
-    observations, entries = [], []
-    for count in range(COUNT):
-        number = count % len(index)
-        row = index[number : number + 1].copy()
-        original = int(row["OBS_ID"][0])
-        mine = hdus[hdus["OBS_ID"] == original]
-        path = source / str(mine["FILE_DIR"][0]).strip() / str(mine["FILE_NAME"][0]).strip()
-        name = f"copy_{FIRST + count}.fits.gz"
-        content = renumbered(path.read_bytes(), original, FIRST + count)
-        if FIRST + count not in GONE:
-            written = target / "data" / name
-            written.write_bytes(content)
-            os.utime(written, times=(path.stat().st_mtime,) * 2)
-        row["OBS_ID"], mine["OBS_ID"] = FIRST + count, FIRST + count
-        mine["FILE_DIR"], mine["FILE_NAME"] = "data", name
-        observations.append(row)
-        entries.append(mine)
-    vstack(observations, metadata_conflicts="silent").write(target / "obs-index.fits.gz")
-    vstack(entries, metadata_conflicts="silent").write(target / "hdu-index.fits.gz")
+    originals = [int(index["OBS_ID"][count % len(index)]) for count in range(COUNT)]
+    rows = {number: np.flatnonzero(hdus["OBS_ID"] == number) for number in set(originals)}
+    observations = index[np.arange(COUNT) % len(index)]
+    observations["OBS_ID"] = np.arange(FIRST, LAST + 1)
+    entries = hdus[np.concatenate([rows[number] for number in originals])]
+    entries["OBS_ID"] = np.repeat(observations["OBS_ID"], [len(rows[number]) for number in originals])
+    names = np.char.add(np.char.add("copy_", entries["OBS_ID"].astype(str)), ".fits.gz")
+    entries.replace_column("FILE_NAME", Table.Column(names, name="FILE_NAME"))
+    for number in rows:
+        first = hdus[rows[number][0]]
+        original = source / str(first["FILE_DIR"]).strip() / str(first["FILE_NAME"]).strip()
+        for count in np.flatnonzero(np.array(originals) == number).tolist():
+            if FIRST + count not in GONE:
+                written = target / "data" / f"copy_{FIRST + count}.fits.gz"
+                written.write_bytes(renumbered(original.read_bytes(), number, FIRST + count))
+                os.utime(written, times=(original.stat().st_mtime,) * 2)
+    observations.write(target / "obs-index.fits.gz")
+    entries.write(target / "hdu-index.fits.gz")
 
 
 @pytest.fixture(scope="module")
