@@ -58,6 +58,14 @@ def library_data(two_instruments: Path, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
+@pytest.fixture
+def library(library_data: Path, two_instruments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These archives are the data folders."""
+    for name in ("GAMMAOPS_DATA", "GAMMAPY_DATA"):
+        monkeypatch.setenv(name, str(library_data))
+    monkeypatch.setenv("GAMMAOPS_ROOTS", str(two_instruments))
+
+
 def overrides(name: str) -> dict:
     """What makes a config its twin, block by block."""
     twin = TWINS["twins"][name]
@@ -77,12 +85,28 @@ def overlay_given(block: str, base: dict, over: dict) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("R17")
+@pytest.mark.usefixtures("library")
+def test_the_second_analysis_of_the_chain_reduces_nothing(tmp_path):
+    chain = ("nightly-quicklook", "nightly-history")
+    configs = [load_config(ROOT / "include" / "configs" / f"{name}.yaml") for name in chain]
+    made = {configs[0].name: [step.products[0] for step in configs[0].steps]}
+    analysis, _, product = configs[1].dag["schedule"]["product"].partition("/")
+    assert product in made[analysis], "it waits for what the first one makes"
+    first, second = (gammaops.run(config, tmp_path, overrides=overrides(config.name)) for config in configs)
+    ledger = RunFolder.of(ProductStore(tmp_path), second.report).read_json("run.json")["ledger"]
+    assert first.verdict.ok
+    assert second.verdict.ok
+    assert len(ledger) > 1
+    assert {row["state"] for row in ledger} == {"reused"}
+    assert second.products["spectra"] == first.products["spectra"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CHOSEN, ids=lambda path: path.stem)
 @pytest.mark.requirement("A6.6")
-def test_the_twin_runs(path: Path, library_data: Path, two_instruments: Path, tmp_path: Path, monkeypatch):
-    for name in ("GAMMAOPS_DATA", "GAMMAPY_DATA"):
-        monkeypatch.setenv(name, str(library_data))
-    monkeypatch.setenv("GAMMAOPS_ROOTS", str(two_instruments))
+@pytest.mark.usefixtures("library")
+def test_the_twin_runs(path: Path, tmp_path: Path):
     left_out = TWINS["twins"][path.stem].get("without", [])
     names = {step.name for step in load_config(path).steps} - set(left_out)
     result = gammaops.run(path, tmp_path, overrides=overrides(path.stem), steps=sorted(names))
