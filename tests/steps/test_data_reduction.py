@@ -137,7 +137,14 @@ def test_ring_background_is_gammapys(driver, archive, tmp_path):
     expected = gammapy_map(archive, [1, 2], RingBackgroundMaker("0.4 deg", "0.3 deg"), 1, on_off=True)
     stacked = read_dataset(product.members[0].path)
     assert isinstance(stacked, MapDatasetOnOff)
-    assert_same_maps(stacked, expected, ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"))
+    # Whole counts, where gammapy's convolution in single precision leaves up to 1e-6 of one. Of pixels without OFF
+    # counts its stack takes the OFF acceptance from the ratio of such remainders.
+    np.testing.assert_allclose(stacked.counts_off.data, expected.counts_off.data, rtol=1e-6, atol=1e-5)
+    counted = stacked.counts_off.data > 0
+    assert counted.mean() > 0.5
+    for dataset in (stacked, expected):
+        dataset.acceptance_off.data[~counted] = 0
+    assert_same_maps(stacked, expected, ("counts", "acceptance", "acceptance_off", "exposure"))
 
 
 def test_without_background_method_the_model_of_the_irfs_is_left_as_it_is(driver, archive, tmp_path):
