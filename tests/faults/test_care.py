@@ -20,7 +20,8 @@ from gammaops.config import parse_config
 from gammaops.errors import ProductCorrupt, ProductError, RunFailed
 from gammaops.lineage import Lineage
 from gammaops.products import ProductStore, RunFolder
-from gammaops.runner import begin
+from gammaops.runner import Provenance, Run, begin
+from gammaops.runner.attempts import attempt
 from gammaops.steps.base import Scope
 
 pytestmark = [pytest.mark.usefixtures("toys"), pytest.mark.requirement("R34")]
@@ -173,6 +174,20 @@ def test_while_a_run_is_at_work_products_and_runs_stay(three):
     assert garbage.notes == (
         f"products and runs stay as long as a run is at work, which may take any of them: {begun}",
     )
+
+
+def test_a_task_that_was_cleared_after_the_end_of_its_run_keeps_products_and_runs(three):
+    store, (first, *_) = three
+    found = find_garbage(store, Rules(keep_runs=0), time.time() + 2 * DAY)
+    opened = Run.open(RunFolder(store, first).uri_of("config.yaml"))
+    with attempt(opened, opened.plan.steps[0].name, "task", Provenance()):
+        pass
+    garbage = find_garbage(store, Rules(keep_runs=0, grace=DAY), time.time() + DAY / 2)
+    assert garbage.names == []
+    assert garbage.notes[0].endswith(f"which may take any of them: {first}")
+    with pytest.raises(ProductError, match=rf"meanwhile there is {first}, at work again since "):
+        delete(store, found)
+    assert find_garbage(store, Rules(keep_runs=0), time.time() + 2 * DAY).names, "it is over some day"
 
 
 def test_nothing_is_deleted_if_a_release_was_made_or_a_run_began_meanwhile(three, place):

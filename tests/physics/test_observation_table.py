@@ -132,7 +132,10 @@ def test_observations_named_by_a_run_of_a_night_are_those_of_the_night(four):
 
 def test_observations_named_by_a_run_of_an_interval_are_those_of_the_interval(four):
     late = Scope(obs_ids=(1, 2, 4), start="2006-07-29T20:00:00", stop="2006-07-30T00:00:00")
-    assert states(table_of(four, late)) == {4: ("selected", "")}
+    found = table_of(four, late)
+    assert states(found) == {4: ("selected", "")}
+    (note,) = found.meta["notes"]
+    assert note == f"1, 2: named by obs_ids, but not in the nights, times and targets of the run, in {four.name}"
 
 
 def test_ids_of_the_config_that_the_archive_lacks_are_missing_but_belong_to_no_night(four):

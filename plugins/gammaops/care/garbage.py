@@ -16,7 +16,7 @@ from gammaops.lineage import Lineage
 from gammaops.products.paths import sidecar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gammaops.lineage import Origin
     from gammaops.products import ProductStore
@@ -110,7 +110,12 @@ def delete(store: ProductStore, garbage: Garbage) -> None:
 
 
 def _witnesses(store: ProductStore) -> Iterable[str]:
-    return (*store.files.names(RELEASES), *run_files(store))
+    return (*store.files.names(RELEASES), *_begun(run_files(store)))
+
+
+def _begun(runs: Mapping[str, RunFiles]) -> list[str]:
+    """Run folders, and when those that were reopened were so last."""
+    return [f"{name}{f', at work again since {one.reopened}' if one.reopened else ''}" for name, one in runs.items()]
 
 
 class _Known(NamedTuple):
@@ -138,7 +143,7 @@ class _Search:
         self.runs = run_files(store)
         self._releases = list(store.files.names(RELEASES))
         self._products = {entry.name: entry for entry in store.files.entries("products")}
-        self.witnesses = (*self._releases, *self.runs)
+        self.witnesses = (*self._releases, *_begun(self.runs))
         named = {text for name in self._releases for text in named_in(store, name)}
         self.released = named & set(self.runs)
         self._roots = {text for text in named if text.startswith("products/")}

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductCorrupt
+from gammaops.products.runs import REOPENED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,9 +62,16 @@ class RunFiles:
         """Whether its record is written."""
         return any(entry.name == f"{self.relative}/{_RECORD}" for entry in self.entries)
 
+    @property
+    def reopened(self) -> float:
+        """When a task of it was last at work again after its end; 0 if none was."""
+        return max(
+            (entry.modified for entry in self.entries if entry.name == f"{self.relative}/{REOPENED}"), default=0.0
+        )
+
     def at_work(self, now: float, grace: float) -> bool:
-        """Whether it has not ended and has done something lately."""
-        return not self.ended and now - self.active < grace
+        """Whether it has not ended, or was reopened, and has done something lately."""
+        return now - (self.reopened if self.ended else self.active) < grace
 
 
 def run_files(store: ProductStore) -> dict[str, RunFiles]:

@@ -108,8 +108,18 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     unsure = [str(obs_id) for obs_id in sorted(rows) if rows[obs_id]["reason_class"] == NOT_JUDGED]
     if unsure:
         log.warning("not judged by every quality cut, for want of observations before: %s", ", ".join(unsure))
+    notes = [*_passed_over(archive, scope, rows), *quality.notes]
     columns = {name: [rows[obs_id][name] for obs_id in sorted(rows)] for name in COLUMNS}
-    return Table(columns, dtype=list(COLUMNS.values()), meta={"notes": quality.notes})
+    return Table(columns, dtype=list(COLUMNS.values()), meta={"notes": notes})
+
+
+def _passed_over(archive: Archive, scope: Scope, rows: Mapping[int, Any]) -> list[str]:
+    """That observations which the run names are not in its nights, times or targets."""
+    other = sorted(set(scope.obs_ids) - rows.keys())
+    if not other:
+        return []
+    ids = ", ".join(map(str, other))
+    return [f"{ids}: named by obs_ids, but not in the nights, times and targets of the run, in {archive.folder.name}"]
 
 
 def _expected(archive: Archive, selection: Mapping[str, Any], scope: Scope) -> tuple[list[int], set[int]]:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from gammaops.products.store import ProductStore
 
-__all__ = ["RunFolder", "run_label"]
+__all__ = ["REOPENED", "RunFolder", "run_label"]
 
 LABEL_LENGTH = 60
 REQUEST = "request.json"
 CONFIG = "config.yaml"
+REOPENED = "reopened"
 
 
 def run_label(name: str) -> str:
@@ -150,6 +151,10 @@ class RunFolder:
         except ValueError as error:
             raise ProductCorrupt(f"{self.uri_of(name)} is not JSON: {error}") from error
         return document
+
+    def reopen(self) -> None:
+        """Say that a task which was cleared after the run had ended is at work: what it takes must not be collected."""
+        self.replace(REOPENED, b"")
 
     def successor(self) -> RunFolder:
         """A further version of the same run, same request and config: tasks were cleared after it had ended."""

@@ -59,6 +59,8 @@ class Attempt:
 @contextmanager
 def attempt(run: Run, step: str, role: str, who: Provenance) -> Iterator[Attempt]:
     """A try whose marker is gone when the block ends, unless the process is killed in it."""
+    if run.folder.ended:
+        run.folder.reopen()
     start = _start(run, step, role, who.map_index)
     tried = Attempt(run, f"{start}{who.try_number}.json")
     if who.try_number > who.first_try:
