@@ -17,18 +17,25 @@ if TYPE_CHECKING:
 
     from gammaops.products.store import ProductStore
 
-__all__ = ["REOPENED", "RunFolder", "run_label"]
+__all__ = ["BEGUN", "REOPENED", "RunFolder", "moment_of", "run_label"]
 
 LABEL_LENGTH = 60
 REQUEST = "request.json"
 CONFIG = "config.yaml"
 REOPENED = "reopened"
+# A file whose name says when the run began, so that a listing tells the order of thousands of runs.
+BEGUN = "begun."
 
 
 def run_label(name: str) -> str:
     """A folder name for any run id: harmless, readable, and different for different ids."""
     readable = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:LABEL_LENGTH].lstrip(".")
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def moment_of(request: Mapping[str, Any]) -> str:
+    """When a run began, as digits that sort like times; empty if its request does not say."""
+    return re.sub(r"\D", "", str(request.get("begun", "")).partition("+")[0])
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,9 @@ class RunFolder:
     @classmethod
     def new(cls, store: ProductStore, analysis: str, name: str, request: Mapping[str, Any]) -> RunFolder:
         """Claim the next version of the run called `name`; of two that race each gets one of its own."""
-        return cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
+        folder = cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
+        folder.create(f"{BEGUN}{moment_of(request)}", b"")
+        return folder
 
     @classmethod
     def _claimed(cls, store: ProductStore, parent: str, request: bytes) -> RunFolder:
@@ -161,6 +170,7 @@ class RunFolder:
         parent = str(PurePosixPath(self.relative).parent)
         folder = self._claimed(self.store, parent, self.read(REQUEST))
         folder.create(CONFIG, self.read(CONFIG))
+        folder.create(f"{BEGUN}{moment_of(self.read_json(REQUEST))}", b"")
         return folder
 
     def point_latest(self) -> None:

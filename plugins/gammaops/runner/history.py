@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gammaops.errors import ProductError
 from gammaops.products import RunFolder
+from gammaops.products.runs import BEGUN, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gammaops.products import ProductStore
 
-__all__ = ["EARLIER", "EndedRun", "History", "age_of", "ended_runs", "sidecars_of"]
+__all__ = ["EARLIER", "EndedRun", "History", "age_of", "latest_runs", "sidecars_of"]
 
 log = logging.getLogger(__name__)
+Age: TypeAlias = tuple[str, str, int]
 
 # Enough for a median, and a look at a few hundred small files costs less than a second.
 EARLIER = 50
@@ -40,19 +44,33 @@ class EndedRun:
         return not params.get("config") and not params.get("dry_run") and self.request["reuse"] != "only"
 
 
-def ended_runs(store: ProductStore, analysis: str) -> list[EndedRun]:
-    """The runs of an analysis that have ended, the first that began first.
+def latest_runs(store: ProductStore, analysis: str) -> Iterator[EndedRun]:
+    """The runs of an analysis that have ended, the last that began first; each is read when it is asked for.
 
     One that cannot be read any more is passed over: it is nothing that a later run has to end for.
     """
-    found = []
-    for folder in RunFolder.all(store, analysis):
+    for _, folder in sorted(_ended(store, analysis), reverse=True, key=itemgetter(0)):
         try:
-            if folder.ended:
-                found.append(EndedRun(folder, folder.read_json("request.json"), folder.read_json("run.json")))
+            yield EndedRun(folder, folder.read_json("request.json"), folder.read_json("run.json"))
         except ProductError as error:
             log.warning("passed over: %s", error)
-    return sorted(found, key=lambda one: age_of(one.folder))
+
+
+def _ended(store: ProductStore, analysis: str) -> Iterator[tuple[Age, RunFolder]]:
+    """Run folders with a record, and their ages, out of one listing."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for name in store.files.names(f"runs/{analysis}"):
+        relative, _, file = name.rpartition("/")
+        files[relative].append(file)
+    for relative, names in files.items():
+        if "run.json" not in names or "request.json" not in names:
+            continue
+        folder = RunFolder(store, relative)
+        moments = [name.removeprefix(BEGUN) for name in names if name.startswith(BEGUN)]
+        try:
+            yield (_age(folder, moments[0]) if moments else age_of(folder)), folder
+        except ProductError as error:
+            log.warning("passed over: %s", error)
 
 
 class History:
@@ -69,7 +87,7 @@ class History:
 
     @cached_property
     def _records(self) -> Sequence[Mapping[str, Any]]:
-        return [one.record for one in reversed(ended_runs(self._store, self._analysis))]
+        return [one.record for one in latest_runs(self._store, self._analysis)]
 
     def of_observation(self, step: str, obs_id: int) -> Mapping[str, Any]:
         """Sidecar of what a step has made of an observation last; empty if it never did."""
@@ -90,10 +108,13 @@ class History:
         return {}
 
 
-def age_of(folder: RunFolder) -> tuple[str, str, int]:
+def age_of(folder: RunFolder) -> Age:
     """What later runs have more of: the moment at which they began; of one moment, name and version."""
-    begun = folder.read_json("request.json").get("begun", "")
-    return begun, folder.label, int(folder.version.removeprefix("v"))
+    return _age(folder, moment_of(folder.read_json("request.json")))
+
+
+def _age(folder: RunFolder, moment: str) -> Age:
+    return moment, folder.label, int(folder.version.removeprefix("v"))
 
 
 def sidecars_of(store: ProductStore, kind: str, analysis: str, step: str) -> Iterator[Mapping[str, Any]]:

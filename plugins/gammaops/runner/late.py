@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductError, ProductMissing
 from gammaops.ledger import TERMINAL, USABLE
 from gammaops.products import ProductStore, RunFolder, canonical_json, content_key, rows_of, with_rows
-from gammaops.runner.history import ended_runs
+from gammaops.runner.history import latest_runs
 from gammaops.runner.publishing import source_digests
 from gammaops.runner.task import StepTask
 from gammaops.steps.base import Scope
@@ -51,13 +52,24 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
     if not run.scope.nights:
         return []
     nights = _earlier(run)
-    runs = [one for one in ended_runs(run.store, run.config.name) if one.official] if nights else []
+    runs = _official_since(run, nights[0]) if nights else []
     settled = _settled(runs, nights)
     rows = list(_archive_rows(run, nights, who))
     late = [night for night, row in rows if row["present"] and not _is_settled(run, row, settled)]
     late += _withdrawn(runs, nights, {(row["step"], int(row["obs_id"])) for _, row in rows})
     wanted = [night for night in sorted(set(late)) if not is_busy(night)][:limit]
     return _publish(run, wanted) if wanted else []
+
+
+def _official_since(run: Run, night: str) -> list[EndedRun]:
+    """Runs that say anything about nights from this one on, the first that began first.
+
+    No run took a night before it came, so what began earlier is not read; unless the archive lies in the future.
+    """
+    found = latest_runs(run.store, run.config.name)
+    if max(run.scope.nights) <= run.request["begun"]:
+        found = takewhile(lambda one: one.request.get("begun", "") >= night, found)
+    return [one for one in found if one.official][::-1]
 
 
 def _earlier(run: Run) -> list[str]:

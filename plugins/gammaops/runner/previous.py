@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gammaops.products import RunFolder
-from gammaops.runner.history import age_of, ended_runs
+from gammaops.runner.history import age_of, latest_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["with_previous"]
 
 FIT = "fit"
+LOOKED_AT = 200
 
 
 def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -34,8 +36,9 @@ def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _records(run: Run, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Records of the runs before, the latest first."""
-    others = [one for one in ended_runs(run.store, run.config.name) if one.folder.relative != record["run"]]
+    """Records of the runs before, the latest first; among those that began last, so that old stores cost no more."""
+    newest = islice(latest_runs(run.store, run.config.name), LOOKED_AT)
+    others = [one for one in newest if one.folder.relative != record["run"]]
     known = [(_age(one.folder, one.record), one.record) for one in others]
     ours = _age(RunFolder(run.store, record["run"]), record)
     before = [(age, other) for age, other in known if age < ours]

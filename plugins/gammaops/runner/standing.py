@@ -67,7 +67,12 @@ def standing(store: ProductStore, analyses: Sequence[str], number: int | None = 
     """
     newest = {(name, folder.label): folder for name in analyses for folder in RunFolder.all(store, name)}
     folders = sorted(newest.values(), key=age_of, reverse=True)[:number]
-    return [Standing(one, age_of(one)[0], one.read_json("run.json") if one.ended else {}) for one in folders]
+    return [_standing(folder) for folder in folders]
+
+
+def _standing(folder: RunFolder) -> Standing:
+    begun = str(folder.read_json("request.json").get("begun", ""))
+    return Standing(folder, begun, folder.read_json("run.json") if folder.ended else {})
 
 
 def out_of_use(runs: Sequence[Standing], states: Sequence[str]) -> list[OutOfUse]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.errors import ProductMissing
 from gammaops.ledger import USABLE
 from gammaops.runner.attempts import OOM
-from gammaops.runner.history import ended_runs
+from gammaops.runner.history import latest_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +77,7 @@ def _standing(run: Run, step: PlannedStep) -> dict[int, str]:
 
 def _comparable(run: Run) -> Iterator[Mapping[str, Any]]:
     """Records of earlier runs that tried what this one tries, the latest first."""
-    for one in reversed(ended_runs(run.store, run.config.name)):
+    for one in latest_runs(run.store, run.config.name):
         same = (one.record["config_digest"], one.request["code"]) == (run.config.digest, run.request["code"])
         if same and one.official and one.folder.relative != run.folder.relative:
             yield one.record
