@@ -64,7 +64,7 @@ test-airflow: $(READY)  ## a live Airflow: schedules, backfills, runs by hand, k
 	$(BIN)/pytest -m "live and not airflow_pg"
 
 .PHONY: test-scale
-test-scale: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL, an hour; FULL=1: 5,000
+test-scale: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL; FULL=1: 5,000
 	$(BIN)/pytest -m airflow_pg
 
 .PHONY: test-s3
