@@ -100,9 +100,9 @@ def test_what_is_not_there_is_refused_with_what_is(everything, capsys, arguments
     "command", [["status"], ["quarantine"], ["report", "x"], ["products", "verify"], ["products", "gc"]]
 )
 def test_a_store_that_is_not_there_is_no_empty_store(tmp_path, capsys, command):
-    assert main([*command, "--store", str(tmp_path / "stroe")]) == 1
-    assert f"there is no store at {tmp_path / 'stroe'}" in capsys.readouterr().err
-    assert not (tmp_path / "stroe").exists()
+    assert main([*command, "--store", str(tmp_path / "other-store")]) == 1
+    assert f"there is no store at {tmp_path / 'other-store'}" in capsys.readouterr().err
+    assert not (tmp_path / "other-store").exists()
 
 
 def test_words_that_are_no_kind_or_status_are_refused(everything, capsys):

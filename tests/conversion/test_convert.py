@@ -55,8 +55,12 @@ def test_configs_of_gammapy_convert_and_are_accepted(path: Path):
     joint = (
         "fit.datasets is joint, as gammapy fits datasets that are not stacked; auto stacks those with few OFF counts"
     )
-    expected = [widened, f"{joint} before the fit, of which a joint fit is biased"] if path.stem == "example-1d" else []
-    assert [note.partition(":")[0] for note in result.notes] == expected
+    expected = {
+        "docs": ["observations.obs_time is observations.time_intervals"],
+        "example-1d": [widened, f"{joint} before the fit, of which a joint fit is biased"],
+        "example-3d": [],
+    }
+    assert [note.partition(":")[0] for note in result.notes] == expected[path.stem]
     fit = parse_config(result.text, "converted", "converted.yaml").document["fit"]
     assert fit["datasets"] == ("joint" if path.stem == "example-1d" else "auto")
 
@@ -85,7 +89,11 @@ def test_what_gammapy_writes_is_accepted(config: type, monkeypatch: pytest.Monke
     assert result.problems == ()
     effective = parse_config(result.text, "converted", "c.yaml").document["observations"]
     assert effective["datastore"] == "$GAMMAPY_DATA/hess-dl3-dr1"
-    assert effective["obs_time"] == {"start": "2004-12-04T00:00:00", "stop": "2004-12-09T00:00:00"}
+    # gammapy cuts observations to these times, which obs_time does not.
+    assert effective["obs_time"] == {"start": None, "stop": None}
+    intervals = effective["time_intervals"]
+    assert (intervals["start"], intervals["stop"]) == (["2004-12-04T00:00:00"], ["2004-12-09T00:00:00"])
+    assert any(note.startswith("observations.obs_time is observations.time_intervals") for note in result.notes)
 
 
 SMALL = """
@@ -114,6 +122,12 @@ def test_what_cannot_be_carried_over_is_told():
         "no step reads flux_points",
     ):
         assert words in told
+
+
+@pytest.mark.parametrize(("text", "key"), [("general: 3", "general"), ("datasets: [1]", "datasets"), ("fit: x", "fit")])
+def test_a_block_that_is_none_is_refused_in_words(text: str, key: str):
+    with pytest.raises(ConfigError, match=f"small.yaml: {key}: not keys and values but .*; expected a block"):
+        convert(text, "small.yaml")
 
 
 def test_datasets_of_a_file_take_the_place_of_a_reduction():

@@ -8,6 +8,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import pytest
+import yaml
 from astropy.table import Table
 from astropy.time import Time
 from gammapy.datasets import MapDataset
@@ -18,7 +19,7 @@ from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 from gammaops.physics.dataset_differences import dataset_differences
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.differences import Difference, Tolerances, in_sigma, relative, unlike
-from gammaops.physics.flux_differences import flux_map_differences, flux_point_differences
+from gammaops.physics.flux_differences import fit_differences, flux_map_differences, flux_point_differences
 from gammaops.physics.flux_io import write_flux_maps, write_flux_points
 from gammaops.physics.product_differences import product_differences
 
@@ -184,3 +185,15 @@ def test_tables_masks_and_unknown_kinds(tmp_path):
         path.write_text(content, encoding="utf-8")
     (unknown,) = product_differences("value", tmp_path / "x.yaml", tmp_path / "y.yaml", LIMITS)
     assert (unknown.pair, unknown.flagged) == (["2 bytes", "3 bytes"], True)
+
+
+def test_a_fit_without_errors_is_compared_by_its_values(tmp_path):
+    def written(index: float) -> Path:
+        parameter = {"name": "crab.index", "value": index, "unit": "", "frozen": False, "error": None}
+        path = tmp_path / f"{index}.yaml"
+        path.write_text(yaml.safe_dump({"fit": {"success": True, "total_stat": 1.0, "parameters": [parameter]}}))
+        return path
+
+    same = fit_differences(written(2.0), written(2.01), LIMITS)
+    assert flagged(same) == {}
+    assert flagged(fit_differences(written(2.0), written(2.1), LIMITS)) == {"crab.index": pytest.approx(0.05)}

@@ -83,6 +83,17 @@ def test_significances_are_li_and_mas_and_no_source_passes(driver, off_datasets,
     )
 
 
+def test_an_observation_without_an_off_count_has_the_significance_of_its_acceptances(driver, tmp_path):
+    # 12 ON and no OFF count at a ratio of acceptances of 1 : 10: Li & Ma, equation 17, without the term of n_off.
+    counts = [([6, 6], [0, 0])] + [([10, 10], [100, 100])] * NUMBER
+    members = tuple(off_dataset(tmp_path, number, *both) for number, both in enumerate(counts))
+    datasets = Product("index", "datasets", "index", "0" * 16, "ok", None, {}, members=members)
+    product = driver.run_one("off-test", driver.blocks("off-test"), tmp_path, {"datasets": (datasets,)})
+    table = Table.read(product.path, format="ascii.ecsv")
+    assert table["sqrt_ts"][0] == pytest.approx(np.sqrt(2 * 12 * np.log(1.1 / 0.1)), rel=1e-6)
+    assert product.metrics["observations_without"] == 0
+
+
 def test_background_that_is_too_low_is_refused(driver, off_datasets, tmp_path):
     # Half as many ON counts again as the OFF regions promise: 2 σ in each observation.
     product = driver.run_one("off-test", driver.blocks("off-test"), tmp_path, {"datasets": (off_datasets(1.5),)})

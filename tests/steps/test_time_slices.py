@@ -193,3 +193,12 @@ def test_bayesian_blocks_are_sought_where_asked(driver, spectra, fit_product, tm
     _, _, metrics = curve(driver, tmp_path / "yes", spectra, fit_product, bayesian_blocks={"p0": 0.01})
     (blocks,) = (band["blocks"] for band in metrics["bands"])
     assert sum(one["points"] for one in blocks) == 2
+
+
+def test_what_is_to_be_said_of_the_observations_is_said_of_their_intervals_too(driver, archive, intervals, starts):
+    config = driver.spectrum_config(archive)
+    config["observations"]["time_intervals"] |= block(intervals)
+    science = load_science("data-reduction")
+    scope = Scope(obs_ids=(1, 2), start=(starts[0] + 1 * u.h).isot)
+    table = science.split(science.prepare(config), {}, scope)
+    assert [note.partition(":")[0] for note in table.meta["notes"]] == ["1"]

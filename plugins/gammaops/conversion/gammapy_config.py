@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Converted", "convert"]
 
 GAMMAPY_DATASTORE = "$GAMMAPY_DATA/hess-dl3-dr1"
+BLOCKS = ("general", "observations", "datasets", "fit", "flux_points", "excess_map", "light_curve")
 NEED_MODELS = {"fit", "flux-points", "light-curve"}
 UNKNOWN = "unknown key"
 # Each round takes out every key that is not known; below them there may be more.
@@ -66,7 +67,7 @@ def convert(text: str, source: str, *, models_file: str = "") -> Converted:
     Raises
     ------
     ConfigError
-        If it is no YAML mapping.
+        If it is no YAML mapping, or one of its blocks is none.
     """
     data = _read(text, source)
     notes: list[str] = []
@@ -99,6 +100,13 @@ def _read(text: str, source: str) -> dict[str, Any]:
         raise ConfigError([Problem(source, 0, 0, "", f"not YAML: {error}", "a config of gammapy")]) from error
     if not isinstance(data, dict):
         raise ConfigError([Problem(source, 0, 0, "", "no keys and values", "a config of gammapy")])
+    wrong = [
+        Problem(source, 0, 0, str(name), f"not keys and values but {value!r:.40}", "a block of a config of gammapy")
+        for name, value in data.items()
+        if name in BLOCKS and value is not None and not isinstance(value, dict)
+    ]
+    if wrong:
+        raise ConfigError(wrong)
     read: dict[str, Any] = given(_plain(data))
     read.pop("metadata", None)
     return read
@@ -130,6 +138,12 @@ def _observations(data: dict[str, Any], notes: list[str]) -> None:
     if "datastore" not in observations:
         observations["datastore"] = GAMMAPY_DATASTORE
         notes.append(f"observations.datastore is {GAMMAPY_DATASTORE}, gammapy's default")
+    if (interval := observations.pop("obs_time", None)) is not None:
+        observations["time_intervals"] = interval
+        notes.append(
+            "observations.obs_time is observations.time_intervals: gammapy cuts observations to these times, where"
+            " obs_time here takes whole observations that start in them"
+        )
     if "obs_file" in observations:
         notes.append("observations.obs_file must hold one obs_id per line")
 

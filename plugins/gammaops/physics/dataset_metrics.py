@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gammapy.datasets import MapDataset
     from gammapy.stats import CountsStatistic
 
-__all__ = ["dataset_metrics", "good_times", "row_of_sum"]
+__all__ = ["dataset_metrics", "good_times", "row_of_sum", "summed_counts"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _counts(dataset: MapDataset) -> dict[str, Any]:
         found["counts_off"] = int(dataset.counts_off.data[mask].sum())
     if not mask.any() or dataset.background is None:
         return found | {"background": None, "excess": None, "sqrt_ts": None}
-    statistic = _summed(dataset, mask)
+    statistic = summed_counts(dataset, mask)
     found["background"] = _finite(statistic.n_bkg)
     found["excess"] = _finite(statistic.n_sig)
     found["sqrt_ts"] = _finite(statistic.sqrt_ts)
@@ -56,7 +56,7 @@ def _counts(dataset: MapDataset) -> dict[str, Any]:
     return found
 
 
-def _summed(dataset: MapDataset, mask: np.ndarray) -> CountsStatistic:
+def summed_counts(dataset: MapDataset, mask: np.ndarray) -> CountsStatistic:
     """Counts of all bins together; without an OFF count α is that of the acceptances, where gammapy has none."""
     statistic = dataset._counts_statistic[mask].sum()
     if isinstance(dataset, MapDatasetOnOff) and statistic.n_off == 0:

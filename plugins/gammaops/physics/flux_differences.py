@@ -56,7 +56,9 @@ def _parameter(
         return unlike(name, told, one["unit"])
     if one["frozen"]:
         return relative(f"{name} (frozen)", *pair, FROZEN, one["unit"])
-    return in_sigma(name, pair, float(one["error"]), tolerances.sigma, one["unit"])
+    # A fit whose backend makes no covariance has no errors.
+    error = np.nan if one["error"] is None else float(one["error"])
+    return in_sigma(name, pair, error, tolerances.sigma, one["unit"])
 
 
 def flux_point_differences(before: Path, after: Path, tolerances: Tolerances) -> list[Difference]:

@@ -43,7 +43,7 @@ def sliced(table: Table, intervals: TimeIntervals, archive: Archive) -> Table:
         rows += [_row(row, start, stop) for start, stop in start_stop] or [_outside(row)]
     names = [*table.colnames, *INTERVAL]
     types = [int if name == "obs_id" else str for name in names]
-    return Table({name: [row[name] for row in rows] for name in names}, dtype=types)
+    return Table({name: [row[name] for row in rows] for name in names}, dtype=types, meta=table.meta)
 
 
 def _row(row: Mapping[str, Any], start: str, stop: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.physics.dataset_metrics import summed_counts
 from gammaops.physics.datasets_io import iter_datasets
 from gammaops.physics.fitting import limit
 from gammaops.physics.null_test import Spread, spread_section
@@ -67,7 +68,7 @@ def _row(dataset: MapDataset, prepared: Prepared) -> dict[str, Any]:
     """Counts and significance of one dataset, inside its safe mask."""
     limit([dataset], prepared.energies)
     mask = dataset.mask.data
-    statistic = dataset._counts_statistic[mask].sum() if mask.any() else None
+    statistic = summed_counts(dataset, mask) if mask.any() else None
     numbers = (
         [float(getattr(statistic, name)) for name in ("n_on", "n_off", "alpha", "n_sig", "sqrt_ts")]
         if statistic is not None

@@ -17,7 +17,7 @@ _OFF_TEST = {
 SPEC = StepSpec(
     tag="off-test",
     doc="Tests that significances of places without a source have mean 0 and width 1, and refuses the run if not.",
-    version=1,
+    version=2,
     schema={"off_test": block("How observations without a source are judged", _OFF_TEST)},
     reads=("off_test",),
     consumes={"datasets": Port(("datasets",), "Datasets of places without a source, one per observation", max=None)},
