@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.ledger import LedgerRow, StepOutcome, Taken, Verdict, cut_flow, judge, merged, step_outcomes
 from gammaops.products import RunFolder
+from gammaops.runner.alerting import raised_alerts
 from gammaops.runner.archives import archive_names
 from gammaops.runner.last_words import last_words
 from gammaops.runner.left import Left, step_state
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
 
-__all__ = ["finish", "verdict"]
+__all__ = ["ended_folder", "finish", "verdict"]
 
 NO_REPORT = "the report could not be written; see the log of the task report"
 DEFAULT_MAX_QUARANTINED = "20 %"
@@ -68,6 +69,19 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
 
     Parameters
     ----------
+    run, tasks, report
+        As in `ended_folder`.
+    """
+    folder = ended_folder(run, tasks, report)
+    folder.point_latest()
+    return Verdict(**folder.read_json("run.json")["verdict"])
+
+
+def ended_folder(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None) -> RunFolder:
+    """The version that holds the record of a run.
+
+    Parameters
+    ----------
     run : Run
     tasks : mapping
         As in `finish`; used where the record was not written.
@@ -75,13 +89,11 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
         What `finish` returned; None where it failed, which makes the run red.
     """
     if report:
-        folder = RunFolder.of(run.store, report)
-    else:
-        record, _ = _record(run, tasks, [NO_REPORT])
-        folder = _place(run.folder, record)
-        _write_record(folder, record)
-    folder.point_latest()
-    return Verdict(**folder.read_json("run.json")["verdict"])
+        return RunFolder.of(run.store, report)
+    record, _ = _record(run, tasks, [NO_REPORT])
+    folder = _place(run.folder, record)
+    _write_record(folder, record)
+    return folder
 
 
 def _place(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
@@ -135,6 +147,7 @@ def _record(
         "scope": run.request["scope"],
         "nights": sorted({row.night for row in ledger if row.night} | set(run.scope.nights)),
         "verdict": asdict(judged),
+        "alerts": [alert.as_dict() for alert in raised_alerts(run, judged, ledger, products)],
         "ledger": [row.as_dict() for row in ledger],
         "steps": steps,
         "config_digest": run.config.digest,
