@@ -1,9 +1,10 @@
 """From a config to an Airflow DAG.
 
-    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late ─ late_run ─ verdict
+    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late… ─ alerts ─ verdict
            └─ …                                                        └─ …
 
-Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
+`late` lists nights and `late_run` starts a run for each, where the analysis looks back; `alerts` is there where it tells
+people. Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, TaskGroup
 
 from gammaops.nights import night_interval
+from gammaops.orchestration.alerting import RETRIES, AlertsOperator, deadlines_of
 from gammaops.orchestration.describing import documentation, owner_links, tags_of, tombstone_documentation
 from gammaops.orchestration.end import ReportOperator, VerdictOperator
 from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
@@ -46,6 +48,7 @@ LAST_MOMENT = timedelta(days=1, microseconds=-1)
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
 LATE_TASKS = ("late", "late_run")
+ALERTS_TASK = "alerts"
 # What Airflow calls the keys of a step that say how its tasks are run.
 AIRFLOWS = {"pool": "pool", "queue": "queue", "max_active_tasks": "max_active_tis_per_dagrun"}
 
@@ -83,6 +86,7 @@ def build_dag(config: AnalysisConfig) -> DAG:
         tags=tags_of(config, plan),
         owner_links=owner_links(config),
         doc_md=documentation(config, plan),
+        deadline=deadlines_of(config),
         auto_register=False,
     ) as dag:
         common = {**retrying(int(settings.get("retries") or 0)), "owner": settings.get("owner") or OWNER}
@@ -203,7 +207,7 @@ def _add_end(
     made: Mapping[str, tuple[StepTasks, BaseOperator]],
     common: Mapping[str, Any],
 ) -> None:
-    """Report, late nights and verdict."""
+    """Report, late nights, alerts and verdict."""
     tasks = [ids for ids, _ in made.values()]
     dag = config.dag or {}
     looks_back = bool(dag.get("lookback") and dag.get("schedule")) and config.site is not None
@@ -214,22 +218,29 @@ def _add_end(
         trigger_rule="all_done",
         **common,
     )
-    verdict = VerdictOperator(
-        task_id="verdict",
-        tasks=tasks,
-        shape=plan.shape,
-        others=LATE_TASKS if looks_back else (),
-        inputs={"report": report.output},
-        trigger_rule="all_done",
-        **common,
-    )
+    judging = {
+        "tasks": tasks,
+        "shape": plan.shape,
+        "others": LATE_TASKS if looks_back else (),
+        "inputs": {"report": report.output},
+        "trigger_rule": "all_done",
+    }
+    telling = (ALERTS_TASK,) if any(not rule["deadline"] for rule in config.alerts.values()) else ()
+    verdict = VerdictOperator(task_id="verdict", telling=telling, **judging, **common)
+    last: list[BaseOperator] = [verdict]
+    if telling:
+        alerts = AlertsOperator(task_id=ALERTS_TASK, analysis=config, **judging, **{**common, **retrying(RETRIES)})
+        alerts >> verdict
+        last.append(alerts)
     if not made:
         start >> report
     if looks_back:
-        _add_late(config, report, verdict, common)
+        _add_late(config, report, last, common)
 
 
-def _add_late(config: AnalysisConfig, report: BaseOperator, verdict: BaseOperator, common: Mapping[str, Any]) -> None:
+def _add_late(
+    config: AnalysisConfig, report: BaseOperator, after: Sequence[BaseOperator], common: Mapping[str, Any]
+) -> None:
     """The search for late nights, and one task for each that starts its run."""
     place = {"longitude_deg": float(config.site["lon_deg"])}  # type: ignore[index]
     search, start = LATE_TASKS
@@ -238,4 +249,4 @@ def _add_late(config: AnalysisConfig, report: BaseOperator, verdict: BaseOperato
         row=late.output
     )
     report >> late
-    runs >> verdict
+    runs >> list(after)

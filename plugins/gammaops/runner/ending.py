@@ -136,8 +136,7 @@ def _record(
         steps.append({**entry, "cut_flow": cut_flow(found, _cuts(run, step))} if found else entry)
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
-    lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger]
-    lost += problems
+    lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger] + [*problems]
     judged = _judge(run, ledger, lost, taken, _idle(steps))
     record = {
         "analysis": run.config.name,
