@@ -152,7 +152,8 @@ class _Posts(BaseHTTPRequestHandler):
             self.send_header("Location", f"{self.server.url}/elsewhere")
         self.end_headers()
 
-    do_GET = do_POST
+    def do_GET(self) -> None:
+        raise AssertionError(f"{self.path} was asked for, and not told")
 
     def log_message(self, *_: object) -> None:
         """Be quiet."""

@@ -196,7 +196,7 @@ def test_the_verdict_is_the_same_whether_people_were_told(ended, words, green, c
     if green:
         run.judge()
     else:
-        with pytest.raises(RunFailed, match="^toy, all observations: RED: 1 of 2 quarantined or missing"):
+        with pytest.raises(RunFailed, match=r"^toy, all observations: RED: 1 of 2 quarantined or missing"):
             run.judge()
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import astropy.units as u
 import pytest
+
+from gammaops.simulation.sources import truth_models
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.requirement("R26", "R32")]
 
@@ -60,8 +63,10 @@ def test_a_flux_and_a_quarantine_are_told_once_each(live, alerting, web, nights)
     assert lost["value"] == 50.0
     assert lost["what"] == "1 of 2 observations are quarantined or missing (50 %), more than 20 %"
     flare = next(message for message in flares if message["nights"] == [nights[0]])
-    # The Crab nebula of the archive: 2.1e-11 cm-2 s-1 from 1 to 10 TeV, to a tenth.
-    assert flare["value"] == pytest.approx(record["alerts"][0]["value"])
+    # One observation of 20 minutes: the flux that was simulated, within its error bar.
+    truth = truth_models()["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV).to_value("cm-2 s-1")
+    assert flare["value"] == pytest.approx(truth, abs=3 * flare["error"])
+    assert flare["error"] < 0.2 * truth
     assert flare["unit"] == "cm-2 s-1"
     assert flare["threshold"] == "1e-12 cm-2 s-1"
     assert flare["link"] == (

@@ -56,7 +56,7 @@ _RULE = {
     "deadline": quantity(
         "h", "A scheduled run has not ended so long after it was queued, which is when it is due", above=0, high=8760
     ),
-    "tell": texts("Names of Airflow connections: mail server, Slack, webhook", regex=CONNECTION),
+    "tell": texts("Names of Airflow connections (mail, Slack, webhook); every rule needs some", regex=CONNECTION),
     "backfills": flag("Whether backfilled runs tell people, and not only their reports", default=True),
 }
 

@@ -3,8 +3,9 @@
     start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late… ─ alerts ─ verdict
            └─ …                                                        └─ …
 
-`late` lists nights and `late_run` starts a run for each, where the analysis looks back; `alerts` is there where it tells
-people. Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
+`late` lists nights and `late_run` starts a run for each, where the analysis looks back; `alerts` tells people, where it
+names any. Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would
+render it.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def build_dag(config: AnalysisConfig) -> DAG:
     ) as dag:
         common = {**retrying(int(settings.get("retries") or 0)), "owner": settings.get("owner") or OWNER}
         start = StartOperator(task_id=START, analysis=config, **common)
-        tasks = _add_steps(config, plan.steps, start, common)
+        tasks = _add_steps(config, plan, start, common)
         _add_end(config, plan, start, tasks, common)
     # Last, because Airflow copies the parameters of a DAG into each task that it gets afterwards, and checks those
     # that it is made with against their schemas: together more than half of the time of making a DAG. A test checks
@@ -127,30 +128,37 @@ def _start_of(config: AnalysisConfig, key: str) -> datetime | None:
 
 
 def _add_steps(
-    config: AnalysisConfig, steps: Sequence[PlannedStep], start: BaseOperator, common: Mapping[str, Any]
+    config: AnalysisConfig, plan: Plan, start: BaseOperator, common: Mapping[str, Any]
 ) -> dict[str, tuple[StepTasks, BaseOperator]]:
     """Tasks of all steps: ids, and the operator that publishes the product, by step name."""
     made: dict[str, tuple[StepTasks, BaseOperator]] = {}
-    for step in steps:
+    for step in plan.steps:
         sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
-        outlets = [product_asset(config.name, product) for product in step.products.values()]
+        publishing = {
+            "outlets": [product_asset(config.name, product) for product in step.products.values()],
+            "behind": [made[name][0] for name in made if name in plan.upstream_closure([step.name])],
+        }
         running = config.step(step.name).running
         arguments = {**common, "doc_md": step.spec.doc, **{AIRFLOWS[key]: value for key, value in running.items()}}
         build = _add_fan_out if step.spec.fan_out else _add_task
-        made[step.name] = build(step, start, sources, outlets, arguments)
+        made[step.name] = build(step, start, sources, publishing, arguments)
     return made
 
 
 def _add_task(
-    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+    step: PlannedStep,
+    start: BaseOperator,
+    sources: Sources,
+    publishing: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> tuple[StepTasks, BaseOperator]:
     task = operator_class(step.spec.tag)(
         task_id=step.group_id,
         role="task",
         step=step.name,
         inputs=_inputs(sources),
-        outlets=outlets,
         trigger_rule=_waits_for(step),
+        **publishing,
         **arguments,
     )
     if not any(sources.values()):
@@ -159,7 +167,11 @@ def _add_task(
 
 
 def _add_fan_out(
-    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+    step: PlannedStep,
+    start: BaseOperator,
+    sources: Sources,
+    publishing: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> tuple[StepTasks, BaseOperator]:
     split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
     operator = partial(operator_class(step.spec.tag), step=step.name, **arguments)
@@ -182,8 +194,8 @@ def _add_fan_out(
             split=split.task_id,
             mapped=parts.task_id,
             inputs={"fragments": split.output, "parts": parts.output},
-            outlets=outlets,
             trigger_rule="all_done",
+            **publishing,
         )
     if not any(sources.values()):
         start >> split

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gammaops.config import parse_config
@@ -10,6 +13,7 @@ from gammaops.plan import make_plan
 
 pytestmark = pytest.mark.requirement("R26")
 
+CONFIGS = Path(__file__).resolve().parents[3] / "include" / "configs"
 # crab.yaml has 32 lines, and a schedule; its chain makes no light curve.
 CURVE = "  - {name: curve, tag: light-curve, products: light_curve}\n"
 RULES = "one of flux_above, quarantined_above, failed, deadline"
@@ -22,8 +26,8 @@ def parsed(text: str):
 
 
 def test_what_is_told_is_normalised_and_frozen(crab):
-    text = f"{crab}{CURVE}alerts:\n  flare: {{flux_above: 3e-7 m-2 s-1, tell: slack}}\n  late: {{deadline: 90 min, tell: [a, b]}}\n"
-    config = parsed(text)
+    rules = "  flare: {flux_above: 3e-7 m-2 s-1, tell: slack}\n  late: {deadline: 90 min, tell: [a, b]}\n"
+    config = parsed(f"{crab}{CURVE}alerts:\n{rules}")
     assert config.alerts["flare"]["flux_above"] == "3e-11 cm-2 s-1"
     assert config.alerts["flare"]["tell"] == ["slack"]
     assert config.alerts["late"]["deadline"] == "1.5 h"
@@ -42,7 +46,8 @@ def test_an_analysis_that_tells_nobody_keeps_its_digest(crab):
         (
             "  flare: {flux_above: 3e-11 cm-2 s-1 TeV-1, tell: a}",
             [
-                "35:11: alerts.flare.flux_above: 'cm-2 s-1 TeV-1' is a unit of unknown; expected a quantity such as 1 cm-2 s-1"
+                "35:11: alerts.flare.flux_above: 'cm-2 s-1 TeV-1' is a unit of unknown;"
+                " expected a quantity such as 1 cm-2 s-1"
             ],
         ),
         (
@@ -120,10 +125,26 @@ def test_a_flux_needs_a_light_curve_and_of_several_the_one_that_is_meant(crab):
 
 def test_a_deadline_needs_a_schedule(crab):
     text = crab.replace("schedule: nightly", "schedule: null")
-    with pytest.raises(ConfigError, match="alerts.late.deadline: without dag.schedule no run is ever due"):
+    with pytest.raises(ConfigError, match=r"alerts\.late\.deadline: without dag\.schedule no run is ever due"):
         parsed(f"{text}alerts: {{late: {{deadline: 3 h, tell: a}}}}\n")
 
 
 def test_a_step_cannot_be_called_like_the_task_that_tells(crab):
     with pytest.raises(ConfigError, match="'alerts' is a task that every DAG has"):
         parsed(f"{crab}  - {{name: alerts, tag: stack}}\n")
+
+
+def test_the_alert_of_the_shipped_flare_holds_once_it_is_taken_out_of_its_comment():
+    text = (CONFIGS / "pks2155-flare-lc.yaml").read_text(encoding="utf-8")
+    assert parse_config(text, "flare", "flare.yaml").alerts == {}
+    shown = re.sub(r"^# (alerts:|  \w+: \{)", r"\1", text, flags=re.MULTILINE)
+    config = parse_config(shown, "flare", "flare.yaml")
+    make_plan(config)
+    assert config.alerts["flare"]["flux_above"] == "1e-10 cm-2 s-1"
+    assert set(config.alerts) == {"flare", "lost", "red"}
+
+
+def test_the_alerts_of_the_how_to_hold(crab):
+    page = (CONFIGS.parents[1] / "docs" / "howto" / "tell-people.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert list(parsed(crab + CURVE + block).alerts) == ["flare", "lost", "red", "late"]
