@@ -176,11 +176,11 @@ class StepOperator(EndingOperator):
         """Describe each product in its asset event."""
         if not self.outlets or not isinstance(result, str):
             return
-        from gammaops.runner import standing
+        from gammaops.runner import judged_so_far
 
         product = run.store.open(result)
         tasks = [*self.behind, StepTasks(self.step, "", self.split, self.mapped)]
-        known = standing(run, self.step, gathered(context, tasks))
+        known = judged_so_far(run, self.step, gathered(context, tasks))
         # A step type with several outputs leaves an index of them.
         outputs = {member.row["name"]: member for member in product.members} if product.kind == "outputs" else {}
         names = run.plan[self.step].products

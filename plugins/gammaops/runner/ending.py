@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
 
-__all__ = ["ended_folder", "finish", "standing", "verdict"]
+__all__ = ["ended_folder", "finish", "judged_so_far", "verdict"]
 
 NO_REPORT = "the report could not be written; see the log of the task report"
 DEFAULT_MAX_QUARANTINED = "20 %"
@@ -77,7 +77,7 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
     return Verdict(**folder.read_json("run.json")["verdict"])
 
 
-def standing(run: Run, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def judged_so_far(run: Run, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What became of the observations behind a product, when it is published: before the run has ended.
 
     Parameters
