@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from requirement_table import requirement_page
 
+from gammaops.config.alerts import alerts_level
 from gammaops.config.blocks import GENERAL, block_levels, dag_level, datastores_level, step_level
 from gammaops.products.keys import SCIENCE_PACKAGES
 from gammaops.steps import step_specs
@@ -75,8 +76,9 @@ def _index(specs: Mapping[str, StepSpec]) -> str:
     ]
     table = ["| tag | what it does | reads → makes | fans out over |", "| --- | --- | --- | --- |", *rows]
     intro = [
-        "An analysis holds [`description`, `dag`, `general` and `steps`](analysis.md), which belong to no step, and",
-        "the config blocks of its steps. [Requirements and their tests](requirements.md) lists what was asked for.",
+        "An analysis holds [`description`, `dag`, `general`, `steps` and `alerts`](analysis.md), which belong to no",
+        "step, and the config blocks of its steps.",
+        "[Requirements and their tests](requirements.md) lists what was asked for.",
     ]
     return "\n".join([NOTE, "", "# Reference", "", *intro, "", "## Step types", "", *table, ""])
 
@@ -89,6 +91,10 @@ def _analysis_page() -> str:
             dag_level().keys,
         ),
         "Config block `datastores`": ("", datastores_level().keys),
+        "Config block `alerts`": (
+            "What people are told: see [how to tell people](../howto/tell-people.md). Each names one thing.",
+            alerts_level().keys,
+        ),
         "Config block `general`": ("", block_levels()[GENERAL].keys),
         "An entry of `steps`": (
             "Without `steps` an analysis gets the obvious chain for its blocks.",

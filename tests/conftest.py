@@ -14,7 +14,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -119,6 +122,97 @@ def sum_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return target
+
+
+class WebReceiver(ThreadingHTTPServer):
+    """A web server on loopback that keeps what is posted to it: path, headers and body of each request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        super().__init__(("127.0.0.1", 0), _Posts)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Posts(BaseHTTPRequestHandler):
+    server: WebReceiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.server.answers.pop(0) if self.server.answers else 200
+        if status == 200:
+            self.server.posts.append((self.path, dict(self.headers), body))
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", f"{self.server.url}/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        raise AssertionError(f"{self.path} was asked for, and not told")
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+class MailReceiver(ThreadingTCPServer):
+    """A mail server on loopback that keeps sender, receivers and text of each mail."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, list[str], str]] = []
+        super().__init__(("127.0.0.1", 0), _Mails)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Mails(StreamRequestHandler):
+    server: MailReceiver
+
+    def handle(self) -> None:
+        sender, receivers = "", []
+        self.wfile.write(b"220 loopback\r\n")
+        while line := self.rfile.readline().decode().strip():
+            verb = line[:4].upper()
+            if verb == "MAIL":
+                sender = line.partition(":")[2]
+            elif verb == "RCPT":
+                receivers.append(line.partition(":")[2])
+            elif verb == "DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(self.rfile.readline, b".\r\n")
+                self.server.mails.append((sender, receivers, b"".join(lines).decode()))
+            self.wfile.write(b"250 loopback\r\n")
+            if verb == "QUIT":
+                return
+
+
+def _served(server: Any) -> Iterator[Any]:
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    with server:
+        yield server
+        server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    """A receiver of webhooks."""
+    yield from _served(WebReceiver())
+
+
+@pytest.fixture
+def mail() -> Iterator[MailReceiver]:
+    """A receiver of mail."""
+    yield from _served(MailReceiver())
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ RANKS = {
     "schema": 1, "nights": 1,
     "sites": 2, "products": 2,
     "steps": 3,
-    "config": 4, "ledger": 4, "lineage": 4,
+    "alerts": 4, "config": 4, "ledger": 4, "lineage": 4,
     "plan": 5, "report": 5,
     "runner": 6, "simulation": 6, "conversion": 6,
     "api": 7, "care": 7,

@@ -55,7 +55,8 @@ def _wanted(spec: StepSpec) -> set[str]:
     """Functions that the runner calls."""
     if not spec.produces:
         return {"render"}  # the report makes no product: it draws the page of a whole run
-    return {"prepare", "run"} | ({"split", "collect"} if spec.fan_out else set())
+    wanted = {"prepare", "run"} | ({"measured"} if spec.measures else set())
+    return wanted | ({"split", "collect"} if spec.fan_out else set())
 
 
 @pytest.mark.parametrize("tag", [tag_of(folder.name) for folder in FOLDERS])

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from gammaops.config import parse_config
-from gammaops.orchestration.operators import StepOperator
+from gammaops.orchestration.operators import StepOperator, operator_class
+from gammaops.orchestration.tasks import StepTasks
 from gammaops.orchestration.timetable import product_asset
 from gammaops.products import ProductStore
-from gammaops.runner import begin, scheduled_scope
-from gammaops.runner.run import Run
+from gammaops.runner import begin, manual_scope, run_part, scheduled_scope, split
+from gammaops.runner.run import Provenance, Run
 
 TEXT = """\
 dag: {site: hess, schedule: nightly, start: 2004-12-01}
@@ -46,5 +47,65 @@ def test_an_event_names_night_run_path_and_numbers(tmp_path, monkeypatch, nights
         "nights": nights,
         "run": run.folder.relative,
         "path": made.uri,
+        "observations": 0,
+        "verdict": "NO_DATA: no observation was expected",
         "metrics": {"livetime_s": 1687.0},
     }
+
+
+class Ti:
+    """A task instance of a run in which all tasks but its own have succeeded."""
+
+    dag_id, run_id, task_id, map_index, try_number, max_tries = "toy", "r", "reduce.collect", -1, 1, 0
+    task = SimpleNamespace(retries=0)
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def xcom_pull(self, task_ids):
+        return self.returned.get(task_ids)
+
+    def get_task_states(self, dag_id, task_ids, run_ids):
+        parts = {f"reduce.reduce_{number}" for number, _ in enumerate(self.returned["reduce.reduce"])}
+        return {self.run_id: dict.fromkeys(parts | {"reduce.select"}, "success")}
+
+
+TOY = """\
+dag: {{max_quarantined: 50 %}}
+toy: {{words: [{words}]}}
+steps:
+  - {{name: reduce, tag: toy-reduce, products: words}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "observations", "verdict"),
+    [
+        ("good, better", 2, "GOOD: 2 expected: 2 done"),
+        ("good, better, truncated", 2, "PARTIAL: 3 expected: 2 done, 1 quarantined (2 truncated)"),
+        ("good, absent, truncated", 1, "RED: 2 of 3 quarantined or missing, more than 50 %. 3 expected: 1 done,"),
+    ],
+)
+def test_an_event_says_how_many_observations_there_are_and_what_became_of_the_others(
+    toys, tmp_path, words, observations, verdict
+):
+    config = parse_config(TOY.format(words=words), name="toy", source="toy.yaml")
+    run = Run.open(begin(config, ProductStore(tmp_path), manual_scope(config), name="r"))
+    fragments = split(run, "reduce", {}, Provenance())
+    parts = [run_part(run, "reduce", {}, fragment, Provenance()).path for fragment in fragments]
+    asset, events = product_asset("toy", "words"), defaultdict(SimpleNamespace)
+    task = operator_class("toy-reduce")(
+        task_id="collect",
+        role="collect",
+        step="reduce",
+        inputs={"fragments": fragments, "parts": parts},
+        sources={},
+        split="reduce.select",
+        mapped="reduce.reduce",
+        behind=[StepTasks("none", "none")],
+        outlets=[asset],
+    )
+    ti = Ti({"start": run.uri, "reduce.select": fragments, "reduce.reduce": parts})
+    task.execute({"ti": ti, "outlet_events": events})
+    assert events[asset].extra["observations"] == observations
+    assert events[asset].extra["verdict"].startswith(verdict)

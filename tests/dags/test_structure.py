@@ -156,6 +156,13 @@ def test_the_docs_of_an_analysis_that_a_product_starts_name_it(make_dag):
     assert "Runs when `crab/datasets` updates, for its nights (it cannot be backfilled)." in words
 
 
+def test_the_docs_say_who_is_told_what():
+    path = ROOT / "tests" / "data" / "crab.yaml"
+    told = "alerts: {red: {failed: true, tell: [a, b]}, lost: {quarantined_above: 20 %, tell: a}}\n"
+    words = build_dag(parse_config(path.read_text(encoding="utf-8") + told, "crab", "crab.yaml")).doc_md
+    assert "Alert `red`: a red run is told to `a`, `b`. Alert `lost`: more than 20 % quarantined or missing is" in words
+
+
 def test_tags_name_site_type_of_data_and_sources(make_dag):
     assert make_dag(more="tags: [survey]").tags == {"gammaops", "kind:1d", "site:hess", "survey"}
     dag = build_dag(load_config(ROOT / "include" / "configs" / "crab-1d.yaml"))

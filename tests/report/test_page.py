@@ -289,3 +289,11 @@ def test_one_cell_of_provenance_per_fact_and_none_for_unset_ones(record, read):
 )
 def test_nights_in_words(record, read, nights, words):
     assert words in read(render_report({**record, "nights": nights})).text
+
+
+def test_alerts_stand_below_the_verdict_as_data(record, read):
+    alert = {"rule": "flare", "kind": "flux", "what": f"flux of {HOSTILE}", "details": ["12 of 15 bins."]}
+    page = read(render_report({**record, "alerts": [alert]}))
+    assert f"Alert flare: flux of {HOSTILE} 12 of 15 bins." in page.text
+    assert page.having("script") == []
+    assert "Alert" not in read(render_report({**record, "alerts": []})).text

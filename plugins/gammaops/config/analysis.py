@@ -100,6 +100,12 @@ class AnalysisConfig:
         units = {"lon": "lon_deg", "lat": "lat_deg", "height": "height_m"}
         return {"name": site["name"], **{ours: float(site[key].split(" ")[0]) for key, ours in units.items()}}
 
+    @property
+    def alerts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The ``alerts:`` block: what is told, and to whom, by name."""
+        alerts: Mapping[str, Mapping[str, Any]] = self.document["alerts"]
+        return alerts
+
     def archive_path(self, datastore: str) -> str:
         """The path behind ``observations.datastore``, which may be a name of ``datastores:``."""
         archives: Mapping[str, str] = self.document["datastores"]
@@ -132,7 +138,7 @@ class AnalysisConfig:
             for step in self.steps
         ]
         shared = {key: self.document[key] for key in ("dag", "general", "datastores")}
-        meaning = {**shared, "steps": steps}
+        meaning = {**shared, "steps": steps} | ({"alerts": self.alerts} if self.alerts else {})
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

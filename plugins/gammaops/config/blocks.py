@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from gammaops.steps.base import StepSpec
 
 __all__ = [
+    "ALERTS",
     "ARCHIVE_NAME",
     "DATASTORES",
     "GAMMAPY_KEYS",
     "GENERAL",
+    "PRODUCT_NAME",
     "TOP_LEVEL",
     "block_levels",
     "dag_level",
@@ -34,8 +36,9 @@ __all__ = [
 
 GENERAL = "general"
 DATASTORES = "datastores"
+ALERTS = "alerts"
 # `metadata` is what gammapy writes about a config; it means nothing here and is dropped.
-TOP_LEVEL = ("description", "dag", GENERAL, DATASTORES, "steps", "metadata")
+TOP_LEVEL = ("description", "dag", GENERAL, DATASTORES, "steps", ALERTS, "metadata")
 ARCHIVE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}"
 LOG_FILE = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
 POOL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"

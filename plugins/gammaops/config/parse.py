@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gammaops.config.alerts import read_alerts
 from gammaops.config.analysis import AnalysisConfig, StepConfig
 from gammaops.config.blocks import (
+    ALERTS,
     ARCHIVE_NAME,
     DATASTORES,
     GENERAL,
@@ -94,7 +96,7 @@ def resolve(name: str, source: str, text: str, document: Document, params: Mappi
     blocks = {
         key: given(value)
         for key, value in data.items()
-        if key not in ("steps", "dag", "description", "metadata", DATASTORES)
+        if key not in ("steps", "dag", "description", "metadata", DATASTORES, ALERTS)
     }
     blocks = {key: value for key, value in blocks.items() if value is not None and value != []}
     resolution = Resolution(source, document, blocks, params)
@@ -108,11 +110,12 @@ def resolve(name: str, source: str, text: str, document: Document, params: Mappi
     archives = _archives(resolution, given(data.get(DATASTORES)))
     for index, step in enumerate(steps):
         _check_archive(resolution, (index, step), archives)
+    alerts = read_alerts(resolution, data.get(ALERTS), dag)
     for finding in resolution.shared(GENERAL).findings:
         resolution.complain((GENERAL, *finding.path), finding)
     if resolution.problems:
         raise ConfigError(resolution.problems)
-    whole = _document(resolution, data.get("description"), dag, steps) | {DATASTORES: archives}
+    whole = _document(resolution, data.get("description"), dag, steps) | {DATASTORES: archives, ALERTS: alerts}
     return AnalysisConfig(name, source, text, whole, tuple(steps), resolution)
 
 

@@ -30,7 +30,7 @@ BY_HAND = (
 
 def documentation(config: AnalysisConfig, plan: Plan) -> str:
     """The analysis in words, and its config: an edit makes a new version of the DAG, and the UI shows it."""
-    words = [str(config.document["description"] or ""), _when(config), "\n".join(_steps(plan))]
+    words = [str(config.document["description"] or ""), _when(config), "\n".join(_steps(plan)), " ".join(_told(config))]
     bars = fence(config.text)
     words += [f"Config `{config.digest}`:", f"{bars}yaml\n{config.text.rstrip()}\n{bars}"]
     return "\n\n".join(part for part in words if part) + "\n"
@@ -93,6 +93,19 @@ def _steps(plan: Plan) -> Iterator[str]:
         origin = ", ".join(map(_code, read)) or "data"
         made = ", ".join(map(_code, step.products.values())) or "nothing"
         yield f"{number}. {_code(step.name)} (`{step.spec.tag}`): {origin} → {made}. {step.spec.doc}"
+
+
+def _told(config: AnalysisConfig) -> Iterator[str]:
+    """What people are told, and over which connections."""
+    words = {
+        "flux_above": "a flux above {}",
+        "quarantined_above": "more than {} quarantined or missing",
+        "failed": "a red run",
+        "deadline": "no report {} after a run is due",
+    }
+    for name, rule in config.alerts.items():
+        (what,) = [text.format(rule[key]) for key, text in words.items() if rule[key] not in (None, False)]
+        yield f"Alert {_code(name)}: {what} is told to {', '.join(map(_code, rule['tell']))}."
 
 
 def _sources(config: AnalysisConfig, step: PlannedStep) -> list[str]:

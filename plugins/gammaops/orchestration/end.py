@@ -1,7 +1,8 @@
-"""The end of every DAG: the report and the verdict."""
+"""The end of every DAG: the report and the verdict; what tells people in between is in `alerting`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from gammaops.orchestration.tasks import StepTasks
+    from gammaops.products import RunFolder
+    from gammaops.runner import Run
 
-__all__ = ["EDITED", "ReportOperator", "VerdictOperator"]
+__all__ = ["EDITED", "JudgingOperator", "ReportOperator", "VerdictOperator"]
 
 REPORT = "report"
 EDITED = "the config was changed during the run and has other steps now; clear the run to finish with the new one."
@@ -65,8 +68,18 @@ class ReportOperator(EndOperator):
         return report
 
 
-class VerdictOperator(EndOperator):
-    """The only leaf of every DAG: Airflow takes a run's state from it.
+@dataclass(frozen=True)
+class Judged:
+    """A run at its end: whether it is green, in words, and where its record is."""
+
+    run: Run
+    folder: RunFolder
+    ok: bool
+    line: str
+
+
+class JudgingOperator(EndOperator):
+    """A task that must know how the run ends.
 
     Parameters
     ----------
@@ -82,17 +95,17 @@ class VerdictOperator(EndOperator):
         self.shape = shape
         self.others = tuple(others)
 
-    def execute(self, context: Context) -> None:
-        """Log the verdict.
+    def judge(self, context: Context) -> Judged:
+        """How the run ends.
 
         Raises
         ------
         RunFailed
-            If the run is red.
+            If it has never begun.
         """
         from gammaops.errors import RunFailed
         from gammaops.plan import make_plan
-        from gammaops.runner import verdict
+        from gammaops.runner import ended_folder
 
         try:
             run = opened_run(context)
@@ -101,12 +114,46 @@ class VerdictOperator(EndOperator):
         # A report that failed after a clear still has what it returned before.
         written = successes(context, [REPORT])[REPORT]
         report = next(iter(paths(self.inputs["report"])), None) if written else None
-        judgement = verdict(run, gathered(context, self.tasks), report)
+        folder = ended_folder(run, gathered(context, self.tasks), report)
+        verdict = folder.read_json("run.json")["verdict"]
+        line = verdict["line"]
         if make_plan(run.config).shape != self.shape:
-            raise RunFailed(f"RED: {EDITED} Before that: {judgement.line}")
+            return Judged(run, folder, ok=False, line=f"RED: {EDITED} Before that: {line}")
         failed = failed_tasks(context, self.others)
         if failed:
-            raise RunFailed(f"RED: failed: {', '.join(failed)}; see the logs there. Otherwise: {judgement.line}")
-        if not judgement.ok:
-            raise RunFailed(judgement.line)
-        self.log.info("%s", judgement.line)
+            why = f"RED: failed: {', '.join(failed)}; see the logs there. Otherwise: {line}"
+            return Judged(run, folder, ok=False, line=why)
+        return Judged(run, folder, verdict["ok"], line)
+
+
+class VerdictOperator(JudgingOperator):
+    """The only leaf of every DAG: Airflow takes a run's state from it.
+
+    Parameters
+    ----------
+    telling : sequence of str
+        Ids of tasks that tell people; if they fail, the log says so, and the run is what it is.
+    """
+
+    def __init__(self, *, telling: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.telling = tuple(telling)
+
+    def execute(self, context: Context) -> None:
+        """Log the verdict; ``latest`` then names the run's version.
+
+        Raises
+        ------
+        RunFailed
+            If the run is red.
+        """
+        from gammaops.errors import RunFailed
+
+        untold = failed_tasks(context, self.telling)
+        if untold:
+            self.log.warning("not everybody could be told of this run; see the log of %s", ", ".join(untold))
+        judged = self.judge(context)
+        judged.folder.point_latest()
+        if not judged.ok:
+            raise RunFailed(judged.line)
+        self.log.info("%s", judged.line)

@@ -1,9 +1,11 @@
 """From a config to an Airflow DAG.
 
-    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late ─ late_run ─ verdict
+    start ─┬─ <step>.select ─ <step>.reduce [mapped] ─ <step>.collect ─┬─ … ─ report ─ late… ─ alerts ─ verdict
            └─ …                                                        └─ …
 
-Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would render it.
+`late` lists nights and `late_run` starts a run for each, where the analysis looks back; `alerts` tells people, where it
+names any. Nothing is decided here that the plan does not say, and no string from a config gets where Airflow would
+render it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, TaskGroup
 
 from gammaops.nights import night_interval
+from gammaops.orchestration.alerting import RETRIES, AlertsOperator, deadlines_of
 from gammaops.orchestration.describing import documentation, owner_links, tags_of, tombstone_documentation
 from gammaops.orchestration.end import ReportOperator, VerdictOperator
 from gammaops.orchestration.late import LateNightsOperator, LateRunOperator
@@ -46,6 +49,7 @@ LAST_MOMENT = timedelta(days=1, microseconds=-1)
 REDUCTION_ROLES = ("select", "reduce")
 OTHER_ROLES = ("split", "run")
 LATE_TASKS = ("late", "late_run")
+ALERTS_TASK = "alerts"
 # What Airflow calls the keys of a step that say how its tasks are run.
 AIRFLOWS = {"pool": "pool", "queue": "queue", "max_active_tasks": "max_active_tis_per_dagrun"}
 
@@ -83,11 +87,12 @@ def build_dag(config: AnalysisConfig) -> DAG:
         tags=tags_of(config, plan),
         owner_links=owner_links(config),
         doc_md=documentation(config, plan),
+        deadline=deadlines_of(config),
         auto_register=False,
     ) as dag:
         common = {**retrying(int(settings.get("retries") or 0)), "owner": settings.get("owner") or OWNER}
         start = StartOperator(task_id=START, analysis=config, **common)
-        tasks = _add_steps(config, plan.steps, start, common)
+        tasks = _add_steps(config, plan, start, common)
         _add_end(config, plan, start, tasks, common)
     # Last, because Airflow copies the parameters of a DAG into each task that it gets afterwards, and checks those
     # that it is made with against their schemas: together more than half of the time of making a DAG. A test checks
@@ -123,30 +128,37 @@ def _start_of(config: AnalysisConfig, key: str) -> datetime | None:
 
 
 def _add_steps(
-    config: AnalysisConfig, steps: Sequence[PlannedStep], start: BaseOperator, common: Mapping[str, Any]
+    config: AnalysisConfig, plan: Plan, start: BaseOperator, common: Mapping[str, Any]
 ) -> dict[str, tuple[StepTasks, BaseOperator]]:
     """Tasks of all steps: ids, and the operator that publishes the product, by step name."""
     made: dict[str, tuple[StepTasks, BaseOperator]] = {}
-    for step in steps:
+    for step in plan.steps:
         sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
-        outlets = [product_asset(config.name, product) for product in step.products.values()]
+        publishing = {
+            "outlets": [product_asset(config.name, product) for product in step.products.values()],
+            "behind": [made[name][0] for name in made if name in plan.upstream_closure([step.name])],
+        }
         running = config.step(step.name).running
         arguments = {**common, "doc_md": step.spec.doc, **{AIRFLOWS[key]: value for key, value in running.items()}}
         build = _add_fan_out if step.spec.fan_out else _add_task
-        made[step.name] = build(step, start, sources, outlets, arguments)
+        made[step.name] = build(step, start, sources, publishing, arguments)
     return made
 
 
 def _add_task(
-    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+    step: PlannedStep,
+    start: BaseOperator,
+    sources: Sources,
+    publishing: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> tuple[StepTasks, BaseOperator]:
     task = operator_class(step.spec.tag)(
         task_id=step.group_id,
         role="task",
         step=step.name,
         inputs=_inputs(sources),
-        outlets=outlets,
         trigger_rule=_waits_for(step),
+        **publishing,
         **arguments,
     )
     if not any(sources.values()):
@@ -155,7 +167,11 @@ def _add_task(
 
 
 def _add_fan_out(
-    step: PlannedStep, start: BaseOperator, sources: Sources, outlets: Sequence[Any], arguments: Mapping[str, Any]
+    step: PlannedStep,
+    start: BaseOperator,
+    sources: Sources,
+    publishing: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> tuple[StepTasks, BaseOperator]:
     split_id, parts_id = REDUCTION_ROLES if step.spec.observations else OTHER_ROLES
     operator = partial(operator_class(step.spec.tag), step=step.name, **arguments)
@@ -178,8 +194,8 @@ def _add_fan_out(
             split=split.task_id,
             mapped=parts.task_id,
             inputs={"fragments": split.output, "parts": parts.output},
-            outlets=outlets,
             trigger_rule="all_done",
+            **publishing,
         )
     if not any(sources.values()):
         start >> split
@@ -203,7 +219,7 @@ def _add_end(
     made: Mapping[str, tuple[StepTasks, BaseOperator]],
     common: Mapping[str, Any],
 ) -> None:
-    """Report, late nights and verdict."""
+    """Report, late nights, alerts and verdict."""
     tasks = [ids for ids, _ in made.values()]
     dag = config.dag or {}
     looks_back = bool(dag.get("lookback") and dag.get("schedule")) and config.site is not None
@@ -214,22 +230,29 @@ def _add_end(
         trigger_rule="all_done",
         **common,
     )
-    verdict = VerdictOperator(
-        task_id="verdict",
-        tasks=tasks,
-        shape=plan.shape,
-        others=LATE_TASKS if looks_back else (),
-        inputs={"report": report.output},
-        trigger_rule="all_done",
-        **common,
-    )
+    judging = {
+        "tasks": tasks,
+        "shape": plan.shape,
+        "others": LATE_TASKS if looks_back else (),
+        "inputs": {"report": report.output},
+        "trigger_rule": "all_done",
+    }
+    telling = (ALERTS_TASK,) if any(not rule["deadline"] for rule in config.alerts.values()) else ()
+    verdict = VerdictOperator(task_id="verdict", telling=telling, **judging, **common)
+    last: list[BaseOperator] = [verdict]
+    if telling:
+        alerts = AlertsOperator(task_id=ALERTS_TASK, analysis=config, **judging, **{**common, **retrying(RETRIES)})
+        alerts >> verdict
+        last.append(alerts)
     if not made:
         start >> report
     if looks_back:
-        _add_late(config, report, verdict, common)
+        _add_late(config, report, last, common)
 
 
-def _add_late(config: AnalysisConfig, report: BaseOperator, verdict: BaseOperator, common: Mapping[str, Any]) -> None:
+def _add_late(
+    config: AnalysisConfig, report: BaseOperator, after: Sequence[BaseOperator], common: Mapping[str, Any]
+) -> None:
     """The search for late nights, and one task for each that starts its run."""
     place = {"longitude_deg": float(config.site["lon_deg"])}  # type: ignore[index]
     search, start = LATE_TASKS
@@ -238,4 +261,4 @@ def _add_late(config: AnalysisConfig, report: BaseOperator, verdict: BaseOperato
         row=late.output
     )
     report >> late
-    runs >> verdict
+    runs >> list(after)

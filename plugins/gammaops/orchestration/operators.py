@@ -16,6 +16,8 @@ from gammaops.orchestration.end import EDITED
 from gammaops.orchestration.parameters import refuse_unknown
 from gammaops.orchestration.scope import run_scope
 from gammaops.orchestration.tasks import (
+    StepTasks,
+    gathered,
     log_at_level,
     log_late_imports,
     one_path,
@@ -102,6 +104,8 @@ class StepOperator(EndingOperator):
         For ``collect``, the ids of the tasks whose products the step reads, by role: it does not wait for these itself.
     split, mapped : str
         For ``collect``, the ids of the task that lists the rows and of the mapped one.
+    behind : sequence of StepTasks, optional
+        For a task that publishes a product, the tasks of all steps before it.
     """
 
     template_fields: Sequence[str] = ("inputs",)
@@ -116,6 +120,7 @@ class StepOperator(EndingOperator):
         sources: Mapping[str, Sequence[str]] | None = None,
         split: str = "",
         mapped: str = "",
+        behind: Sequence[StepTasks] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -125,6 +130,7 @@ class StepOperator(EndingOperator):
         self.sources = sources
         self.split = split
         self.mapped = mapped
+        self.behind = tuple(behind)
 
     def execute(self, context: Context) -> str | list[str]:
         """Returns product paths: of the product, or of the rows to map over."""
@@ -170,7 +176,11 @@ class StepOperator(EndingOperator):
         """Describe each product in its asset event."""
         if not self.outlets or not isinstance(result, str):
             return
+        from gammaops.runner import judged_so_far
+
         product = run.store.open(result)
+        tasks = [*self.behind, StepTasks(self.step, "", self.split, self.mapped)]
+        known = judged_so_far(run, self.step, gathered(context, tasks))
         # A step type with several outputs leaves an index of them.
         outputs = {member.row["name"]: member for member in product.members} if product.kind == "outputs" else {}
         names = run.plan[self.step].products
@@ -182,6 +192,7 @@ class StepOperator(EndingOperator):
                 "nights": [*nights],
                 "run": run.folder.relative,
                 "path": made.uri,
+                **known,
                 "metrics": dict(made.metrics),
             }
 

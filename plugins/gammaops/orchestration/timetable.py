@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gammaops.config import AnalysisConfig
 
-__all__ = ["DelayedNights", "delay_of", "product_asset", "schedule_of"]
+__all__ = ["DelayedNights", "delay_of", "duration_of", "product_asset", "schedule_of"]
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -75,9 +75,12 @@ class DelayedNights(CoreCronDataIntervalTimetable):
 def delay_of(config: AnalysisConfig) -> timedelta:
     """How long after the end of its interval a run waits for late files."""
     text = (config.dag or {}).get("delay")
-    if not text:
-        return timedelta(0)
-    number, unit = str(text).split()
+    return duration_of(text) if text else timedelta(0)
+
+
+def duration_of(text: str) -> timedelta:
+    """A duration of a normalised config."""
+    number, unit = text.split()
     return timedelta(seconds=float(number) * UNITS[unit])
 
 

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from gammaops.errors import ConfigError
+from gammaops.plan.alerts import alert_problems
 from gammaops.plan.graph import Plan, PlannedStep, Source
 from gammaops.plan.inputs import Candidate, Reader, Wiring, own_type
 from gammaops.steps import step_specs, tag_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["REPORT", "group_id", "make_plan"]
 
 REPORT = "report"
-RESERVED_GROUPS = frozenset({"start", "report", "late", "late_run", "verdict"})
+RESERVED_GROUPS = frozenset({"start", "report", "late", "late_run", "alerts", "verdict"})
 
 
 def make_plan(config: AnalysisConfig) -> Plan:
@@ -44,6 +45,7 @@ def make_plan(config: AnalysisConfig) -> Plan:
     ]
     wiring = Wiring(config, specs, products, candidates)
     _check_names(wiring, steps, index)
+    wiring.problems += alert_problems(config, specs, products)
     readers = {step.name: Reader(wiring, step, index[step.name]) for step in steps}
     external = {name: reader.external() for name, reader in readers.items()}
     inputs = {name: reader.wired(external[name]) for name, reader in readers.items()}

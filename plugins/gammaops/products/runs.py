@@ -90,6 +90,18 @@ class RunFolder:
         found = [path for path in parents if re.fullmatch(r"v\d+", path.name)]
         return [cls(store, str(path)) for path in sorted(found, key=lambda path: (path.parent, int(path.name[1:])))]
 
+    @classmethod
+    def beside(cls, store: ProductStore, analysis: str, name: str, what: str) -> RunFolder:
+        """A folder beside the versions of the run called `name`, for what belongs to none of them."""
+        return cls(store, f"runs/{analysis}/{run_label(name)}/{what}")
+
+    def same_execution(self) -> list[RunFolder]:
+        """The versions that were begun as one: this, and those before and after tasks of it were cleared at its end."""
+        if not self.has(REQUEST):
+            return [self]
+        request, parent = self.read(REQUEST), str(PurePosixPath(self.relative).parent)
+        return [folder for folder in self._below(self.store, parent) if folder.read(REQUEST) == request]
+
     @property
     def version(self) -> str:
         """Which execution of its run: ``v001``, ``v002``, …, the last is the newest."""

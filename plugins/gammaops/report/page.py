@@ -89,6 +89,7 @@ def render_report(record: Mapping[str, Any], parts: Sequence[Part] = ()) -> str:
         version=str(record.get("version") or ""),
         nights=nights_in_words(record.get("nights")),
         verdict=verdict,
+        alerts=_mappings(record.get("alerts")),
         headlines=_headlines(ordered),
         counts=counts(ledger),
         expected=len(ledger),

@@ -53,7 +53,7 @@ _VERDICTS = {
 # The first word after the analysis and what it took; later ones may stem from names that people chose.
 _VERDICT_WORD = re.compile(r"(?:^|(?<=: ))(GOOD|PARTIAL|NO_DATA): ")
 _STEP_WORDS = {"ok": "done", "success": "done", "no_work": "nothing to do"}
-_NOT_ORIGIN = frozenset({"analysis", "lineage", "plan", "verdict", "ledger", "steps", "provenance", "scope"})
+_NOT_ORIGIN = frozenset({"alerts", "analysis", "lineage", "plan", "verdict", "ledger", "steps", "provenance", "scope"})
 _ORIGIN_WORDS = {"run": "run folder", "name": "run name", "who": "started by", "code": "version of"}
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gammaops.runner.dry import finish_dry
-from gammaops.runner.ending import finish, verdict
+from gammaops.runner.ending import ended_folder, finish, judged_so_far, verdict
 from gammaops.runner.forecast import StepForecast, forecast
 from gammaops.runner.late import late_nights, night_of_row
 from gammaops.runner.local import LocalRun, run_plan
@@ -19,9 +19,11 @@ __all__ = [
     "StepForecast",
     "begin",
     "collect",
+    "ended_folder",
     "finish",
     "finish_dry",
     "forecast",
+    "judged_so_far",
     "late_nights",
     "manual_scope",
     "night_of_row",

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gammaops.ledger import LedgerRow, StepOutcome, Taken, Verdict, cut_flow, judge, merged, step_outcomes
+from gammaops.ledger import USABLE, LedgerRow, StepOutcome, Taken, Verdict, cut_flow, judge, merged, step_outcomes
 from gammaops.products import RunFolder
+from gammaops.runner.alerting import raised_alerts
 from gammaops.runner.archives import archive_names
 from gammaops.runner.last_words import last_words
 from gammaops.runner.left import Left, step_state
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gammaops.products import Product
     from gammaops.runner.run import Provenance, Run
 
-__all__ = ["finish", "verdict"]
+__all__ = ["ended_folder", "finish", "judged_so_far", "verdict"]
 
 NO_REPORT = "the report could not be written; see the log of the task report"
 DEFAULT_MAX_QUARANTINED = "20 %"
@@ -68,6 +69,47 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
 
     Parameters
     ----------
+    run, tasks, report
+        As in `ended_folder`.
+    """
+    folder = ended_folder(run, tasks, report)
+    folder.point_latest()
+    return Verdict(**folder.read_json("run.json")["verdict"])
+
+
+def judged_so_far(run: Run, name: str, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What became of the observations behind a product, when it is published: before the run has ended.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+        The step that makes the product.
+    tasks : mapping
+        As in `finish`, for the steps that take observations or other data.
+
+    Returns
+    -------
+    dict
+        ``observations`` that are in it, and the ``verdict`` that they alone would give the run.
+    """
+    outcomes: list[StepOutcome] = []
+    taken: list[Taken] = []
+    for step in run.plan.steps:
+        if step.name in run.plan.upstream_closure([name]):
+            left = Left.of(run, step, tasks.get(step.name, {}))
+            outcomes += _outcomes(run, step, left.rows, left.parts) if step.spec.observations else []
+            taken += _taken(step, left)
+    ledger = merged(outcomes)
+    judged = _judge(run, ledger, [], taken)
+    return {"observations": sum(row.state in USABLE for row in ledger), "verdict": judged.line}
+
+
+def ended_folder(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None) -> RunFolder:
+    """The version that holds the record of a run.
+
+    Parameters
+    ----------
     run : Run
     tasks : mapping
         As in `finish`; used where the record was not written.
@@ -75,13 +117,11 @@ def verdict(run: Run, tasks: Mapping[str, Mapping[str, Any]], report: str | None
         What `finish` returned; None where it failed, which makes the run red.
     """
     if report:
-        folder = RunFolder.of(run.store, report)
-    else:
-        record, _ = _record(run, tasks, [NO_REPORT])
-        folder = _place(run.folder, record)
-        _write_record(folder, record)
-    folder.point_latest()
-    return Verdict(**folder.read_json("run.json")["verdict"])
+        return RunFolder.of(run.store, report)
+    record, _ = _record(run, tasks, [NO_REPORT])
+    folder = _place(run.folder, record)
+    _write_record(folder, record)
+    return folder
 
 
 def _place(folder: RunFolder, record: Mapping[str, Any]) -> RunFolder:
@@ -124,9 +164,8 @@ def _record(
         steps.append({**entry, "cut_flow": cut_flow(found, _cuts(run, step))} if found else entry)
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
-    lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger]
-    lost += problems
-    judged = _judge(run, ledger, lost, taken, _idle(steps))
+    lost += [f"{name} listed no observation: {reason}" for name, reason in unlisted.items() if ledger] + [*problems]
+    judged = _named(run, _judge(run, ledger, lost, taken), _idle(steps))
     record = {
         "analysis": run.config.name,
         "run": run.folder.relative,
@@ -135,6 +174,7 @@ def _record(
         "scope": run.request["scope"],
         "nights": sorted({row.night for row in ledger if row.night} | set(run.scope.nights)),
         "verdict": asdict(judged),
+        "alerts": [alert.as_dict() for alert in raised_alerts(run, judged, ledger, products)],
         "ledger": [row.as_dict() for row in ledger],
         "steps": steps,
         "config_digest": run.config.digest,
@@ -157,16 +197,20 @@ def _idle(steps: Sequence[Mapping[str, Any]]) -> str:
     return f"; nothing made by {', '.join(idle)}" if idle and len(idle) < len(steps) else ""
 
 
-def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken], idle: str) -> Verdict:
+def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken]) -> Verdict:
     dag = run.config.dag or {}
     percent = float(str(dag.get("max_quarantined") or DEFAULT_MAX_QUARANTINED).rstrip(" %"))
-    judged = judge(
+    return judge(
         ledger,
         lost,
         taken,
         max_quarantined_percent=percent,
         quarantine_fails=dag.get("on_bad_observation") == "fail",
     )
+
+
+def _named(run: Run, judged: Verdict, idle: str) -> Verdict:
+    """The verdict with the analysis and what the run takes before it, and which steps were idle after it."""
     return Verdict(f"{run.config.name}, {scope_in_words(run.scope)}: {judged.line}{idle}", judged.ok)
 
 

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gammaops.products import Product
+    from gammaops.steps.base import Measurement
 
 __all__ = [
     "make_reproducible",
+    "measured",
     "read_overrides",
     "read_rows",
     "render_report",
@@ -34,6 +36,12 @@ def science_modules(tags: Sequence[str]) -> list[str]:
 def make_reproducible(path: Path) -> None:
     """Take out of a payload what records the moment of writing."""
     import_module("gammaops.physics.reproducible").make_reproducible(path)
+
+
+def measured(tag: str, product: Product) -> Sequence[Measurement]:
+    """What a product of a step of this type has measured."""
+    found: Sequence[Measurement] = load_science(tag).measured(product)
+    return found
 
 
 def read_overrides(path: Path) -> Mapping[int, Any]:

@@ -13,6 +13,7 @@ A step type is the folder ``steps/<type>/``. ``spec.py`` holds ``SPEC``, a `Step
     def collect(prepared, inputs, out, parts): ... # joins the parts (products of the rows that succeeded, in row order)
 
     def report(product): ...                       # optional: -> `Section`, drawn from the product alone
+    def measured(product): ...                     # if the spec `measures`: -> `Measurement` list, which alerts look at
 
 ``inputs`` maps each role of ``consumes`` to a tuple of `gammaops.products.Product`; ``out`` maps each output to the
 path to write (or, for an index, to an `gammaops.products.IndexDraft`; a member that is the sum of others grows by its
@@ -28,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gammaops.schema.relations import Relation
 
-__all__ = ["OBS_ID_MAX", "REUSE", "Fan", "Figure", "Output", "Port", "Scope", "Section", "StepSpec", "Table"]
+__all__ = [
+    "OBS_ID_MAX", "REUSE", "Fan", "Figure", "Measurement", "Output", "Port", "Scope", "Section", "StepSpec", "Table",
+]  # fmt: skip
 
 # What a run may do with products that exist.
 REUSE = ("use", "rebuild", "only")
@@ -112,6 +115,8 @@ class StepSpec:
         How the step is split into mapped tasks.
     dataset_types : tuple of str
         Which of ``1d`` and ``3d`` datasets the step works on.
+    measures : tuple of str
+        Quantities that alerts can ask for, such as ``flux``; the science tells their values by `measured`.
     observations : bool
         Whether the rows of its fan-out are the run's expected observations, which the ledger must account for.
     """
@@ -133,6 +138,7 @@ class StepSpec:
     size: Callable[[Mapping[str, Any]], str] | None = None
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")
+    measures: tuple[str, ...] = ()
     observations: bool = False
 
 
@@ -160,6 +166,37 @@ class Scope:
     stop: str = ""
     targets: tuple[str, ...] = ()
     longitude_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number of a product, in an interval of time and of energy.
+
+    Parameters
+    ----------
+    quantity : str
+        ``flux``, integrated over the energies.
+    source : str
+        Of what; a name that its author has chosen.
+    value, error : float, optional
+        In `unit`; None where there is none.
+    unit : str
+        As the config writes it: ``cm-2 s-1``.
+    start, stop : str
+        ISO times, UTC, without offset.
+    energy_min_tev, energy_max_tev : float
+        The energies.
+    """
+
+    quantity: str
+    source: str
+    value: float | None
+    error: float | None
+    unit: str
+    start: str
+    stop: str
+    energy_min_tev: float
+    energy_max_tev: float
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from gammaops.physics.fitting import set_as_fitted
 from gammaops.physics.flux_io import join_parts, read_flux_points, write_flux_points
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.light_curve_section import light_curve_section
+from gammaops.physics.measurements import fluxes
 from gammaops.physics.models_io import source_of
 from gammaops.physics.time_intervals import TimeIntervals, nanoseconds
 from gammaops.physics.unestimated import estimate, unestimated
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gammaops.products.base import Product
-    from gammaops.steps.base import Scope, Section
+    from gammaops.steps.base import Measurement, Scope, Section
 
-__all__ = ["Prepared", "collect", "prepare", "report", "run", "split", "uses"]
+__all__ = ["Prepared", "collect", "measured", "prepare", "report", "run", "split", "uses"]
 
 log = logging.getLogger(__name__)
 EMPTY = (
@@ -238,3 +239,8 @@ def report(product: Product) -> Section:
     light_curve = read_flux_points(product.path)  # type: ignore[arg-type]
     light_curve.meta["n_sigma_ul"] = product.sidecar["config"]["light_curve"]["parameters"].get("n_sigma_ul")
     return light_curve_section(light_curve, product.metrics)
+
+
+def measured(product: Product) -> list[Measurement]:
+    """The flux in each bin."""
+    return fluxes(read_flux_points(product.path), product.metrics["source"])  # type: ignore[arg-type]

@@ -32,5 +32,6 @@ SPEC = StepSpec(
         "fit": Port(("fit",), "Fitted models"),
     },
     produces={"light_curve": Output("light_curve", ".fits", "Light curve with its reference model")},
+    measures=("flux",),
     fan_out=Fan(over="time intervals", table="time_intervals", part=Output("light_curve_part", ".fits")),
 )
