@@ -331,8 +331,8 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
         ),
         ("- {observation: 1, verdict: reject, author: ' ', comment: b}\n", "a decision without author;"),
         (
-            "- {observation: 1, verdict: maybe, autor: a, comment: b}\n",
-            "(?s)a decision without author.*unknown key 'autor'.*verdict is 'maybe'; expected accept or reject",
+            "- {observation: 1, verdict: maybe, writer: a, comment: b}\n",
+            "(?s)a decision without author.*unknown key 'writer'.*verdict is 'maybe'; expected accept or reject",
         ),
         (DECISIONS + "- {observation: 2, verdict: accept, author: a, comment: b}\n", "yaml:5:3: .* 2 is decided twice"),
         ("- [\n", "not YAML"),
