@@ -20,12 +20,14 @@ from astropy.table import Table
 from astropy.time import Time
 
 import gammaops
+from gammaops.config import load_config
 from gammaops.physics.flux_io import read_flux_points
-from gammaops.physics.models_io import read_fitted_models
+from gammaops.physics.models_io import read_fitted_models, read_models
 
 pytestmark = [pytest.mark.physics, pytest.mark.requires_data]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "include" / "configs"
+MODELS = CONFIGS.parent / "models"
 MSH_SAMPLE = (20136, 20282, 20301, 20303, 20323, 20325)
 
 
@@ -167,9 +169,18 @@ def test_rxj1713_loses_one_observation_and_says_why(analyse):
     assert_measured(analysis, "rxj1713", ("index", "amplitude"))
 
 
+# What a position and a radius may be from where the fit began, and how well they are known then.
+ANGLES = {"lon_0": (0.2, 0.02), "lat_0": (0.2, 0.02), "r_0": (0.2, 0.05)}
+
+
 def assert_measured(analysis: Analysis, source: str, names: tuple[str, ...]) -> None:
-    """Every parameter has moved to a finite value with a finite error of less than half of it."""
+    """Every parameter has moved to a value with an error that means something, angles in degrees."""
     parameters = read_fitted_models(analysis.files["fit"])[source].parameters
+    general = load_config(CONFIGS / f"{analysis.record['analysis']}.yaml").document["general"]
+    started = read_models(MODELS / general["models_file"])[source].parameters
     for name in names:
-        assert np.isfinite(parameters[name].value)
-        assert 0 < parameters[name].error < 0.5 * abs(parameters[name].value), name
+        value, error = parameters[name].value, parameters[name].error
+        moved = abs(value - started[name].value)
+        farthest, largest = ANGLES.get(name, (np.inf, 0.5 * abs(value)))
+        assert 0 < moved < farthest, name
+        assert 0 < error < largest, name

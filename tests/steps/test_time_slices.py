@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.table import Table, vstack
 from astropy.time import Time
 from gammapy.data import DataStore
 from gammapy.datasets import Datasets, SpectrumDataset
@@ -202,3 +205,53 @@ def test_what_is_to_be_said_of_the_observations_is_said_of_their_intervals_too(d
     scope = Scope(obs_ids=(1, 2), start=(starts[0] + 1 * u.h).isot)
     table = science.split(science.prepare(config), {}, scope)
     assert [note.partition(":")[0] for note in table.meta["notes"]] == ["1"]
+
+
+@pytest.fixture
+def rewritten(archive, tmp_path):
+    """A copy of the archive with another index of observations."""
+
+    def write(change):
+        folder = tmp_path / "archive"
+        shutil.copytree(archive, folder)
+        path = folder / "obs-index.fits.gz"
+        change(Table.read(path)).write(path, overwrite=True)
+        return folder
+
+    return write
+
+
+def split(driver, folder, intervals, **observations):
+    config = driver.spectrum_config(folder)
+    config["observations"] |= observations
+    config["observations"]["time_intervals"] |= block(intervals)
+    science = load_science("data-reduction")
+    return science.split(science.prepare(config), {}, Scope(obs_ids=(1,)))
+
+
+def test_intervals_are_those_of_the_version_that_is_taken(driver, rewritten, intervals):
+    def twice(table):
+        later = table[:1].copy()
+        for column in ("TSTART", "TSTOP"):
+            later[column] += 86400.0
+        return vstack([table, later], metadata_conflicts="silent")
+
+    rows = split(driver, rewritten(twice), intervals, duplicates="first")
+    assert [(row["status"], row["interval_start_tt"][:10]) for row in rows] == [
+        ("selected", intervals[0][0].tt.isot[:10])
+    ] * 2
+
+
+def test_an_end_that_the_index_does_not_tell_is_that_of_the_time_on_source_or_is_said(driver, rewritten, intervals):
+    def without_stop(table):
+        table["TSTOP"] = np.nan
+        return table
+
+    folder = rewritten(without_stop)
+    assert len(split(driver, folder, intervals)) == 2
+    table = Table.read(folder / "obs-index.fits.gz", mask_invalid=False)
+    table["ONTIME"] = np.nan
+    table.write(folder / "obs-index.fits.gz", overwrite=True)
+    (row,) = split(driver, folder, intervals)
+    assert (row["status"], row["reason_class"]) == ("quarantined", "unknown-end")
+    assert "neither TSTOP nor ONTIME" in row["reason"]

@@ -59,18 +59,12 @@ class Archive:
         """Start of each observation, in UTC."""
         return self._times("TSTART")
 
-    @cached_property
-    def tstop(self) -> Time:
-        """End of each observation, in UTC.
-
-        Raises
-        ------
-        ProductError
-            If the index does not say.
-        """
-        if "TSTOP" not in self.observations.colnames:
-            raise ProductError(f"{self.folder / OBS_INDEX} has no column TSTOP, which time_intervals need")
-        return self._times("TSTOP")
+    @property
+    def lengths(self) -> u.Quantity:
+        """Time from start to end: ``TSTOP`` - ``TSTART``, or where it is not known ``ONTIME``; NaN without both."""
+        unit = str(self.observations.meta.get("TIMEUNIT", "s"))
+        span = self.quantity("TSTOP", unit) - self.quantity("TSTART", unit)
+        return np.where(span > 0 * u.s, span, self.quantity("ONTIME", "s")).to("s")
 
     def _times(self, column: str) -> Time:
         """The index counts from ``MJDREF`` in the time scale ``TIMESYS``, mostly TT, a minute ahead of UTC."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gammapy.datasets import MapDatasetOnOff
 
+from gammaops.physics.dataset_metrics import livetime_seconds
 from gammaops.physics.datasets_io import read_dataset
 from gammaops.physics.differences import ABSOLUTE, COUNTS, RELATIVE, Difference, relative, unlike
 
@@ -40,7 +41,7 @@ def dataset_differences(before: Path, after: Path, tolerances: Tolerances) -> li
     found = [*_counts(one, other, "counts", tolerances), *_counts(one, other, "counts_off", tolerances)]
     found += _safe(one, other)
     found += _exposure(one, other, tolerances)
-    found.append(relative("livetime", _livetime(one), _livetime(other), tolerances.livetime, "s"))
+    found.append(relative("livetime", livetime_seconds(one), livetime_seconds(other), tolerances.livetime, "s"))
     found.append(relative("background", _background(one), _background(other), tolerances.background))
     for name in ("edisp", "psf"):
         found += _response(one, other, name, tolerances.response)
@@ -120,13 +121,6 @@ def _by_energy(exposure: Map) -> np.ndarray:
 def _range(axis: MapAxis) -> str:
     edges = axis.edges.to_value("TeV")
     return f"{axis.nbin} from {edges[0]:.4g} to {edges[-1]:.4g}"
-
-
-def _livetime(dataset: MapDataset) -> float:
-    livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None and dataset.exposure.meta else None
-    if livetime is None and dataset.gti is not None:
-        livetime = dataset.gti.time_sum
-    return float("nan") if livetime is None else float(livetime.to_value("s"))
 
 
 def _background(dataset: MapDataset) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gammapy.datasets import MapDataset
     from gammapy.stats import CountsStatistic
 
-__all__ = ["dataset_metrics", "good_times", "row_of_sum", "summed_counts"]
+__all__ = ["dataset_metrics", "good_times", "livetime_seconds", "row_of_sum", "summed_counts"]
 
 
 def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, Any]:
@@ -32,6 +32,14 @@ def dataset_metrics(dataset: MapDataset, observation: Observation) -> dict[str, 
         **_counts(dataset),
         **_safe_energies(dataset),
     }
+
+
+def livetime_seconds(dataset: MapDataset) -> float:
+    """Livetime in seconds; of a file that does not keep it the good time, and NaN without either."""
+    livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None and dataset.exposure.meta else None
+    if livetime is None and dataset.gti is not None:
+        livetime = dataset.gti.time_sum
+    return float("nan") if livetime is None else float(livetime.to_value("s"))
 
 
 def good_times(gti: GTI | None) -> list[list[str]]:

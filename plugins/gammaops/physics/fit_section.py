@@ -62,13 +62,15 @@ def low_off_warning(fit: Mapping[str, Any]) -> str:
         return ""
     settings = fit.get("settings", {})
     how = f"fit.datasets: {settings.get('datasets', 'joint')}"
+    auto = "set fit.datasets: auto, which stacks the observations before the fit, or "
+    stacking = "" if settings.get("datasets") == "auto" else auto
     return (
         f"{found['datasets']} ON/OFF spectra were fitted jointly ({how}) with few OFF counts:"
         f" {found['on_counts_in_few_percent']:.0f} % of the ON counts lie in energy bins with fewer than"
         f" {settings.get('min_off_counts', 10)} OFF counts, {found['bins_none']} of {found['bins']} bins have none."
         " Such a fit is biased: a spectrum typically comes out too soft, by 0.1 or 0.2 in the index for 15 to 20 short"
-        " observations with 24 bins per decade, and too faint. What to do: set fit.datasets: auto, which stacks the"
-        " observations before the fit, or take wider energy bins. gammaops toys measures the bias of this analysis."
+        f" observations with 24 bins per decade, and too faint. What to do: {stacking}take wider energy bins."
+        " gammaops toys measures the bias of this analysis."
     )
 
 

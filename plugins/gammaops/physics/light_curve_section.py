@@ -25,6 +25,7 @@ __all__ = ["light_curve_section"]
 
 FLUX = u.Unit("cm-2 s-1")
 NAMES_SHOWN = 6
+DAY, SHORT = 86400.0, 60.0
 CAPTION = "Flux over time. Dashed: the mean. Points far from it, by many times their error bars, are variability."
 BLOCKS_CAPTION = " Steps: Bayesian blocks, between whose edges the flux is compatible with a constant."
 
@@ -55,7 +56,7 @@ def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> 
         notes.append(prefix + " ".join(told))
         for place, (start, stop) in enumerate(zip(time.time_min, time.time_max, strict=True)):
             cells = measured(flux[place], error[place]), plain(limit[place], 2), plain(sigma[place], 2)
-            rows.append((f"{_minute(start)} to {_minute(stop)[-5:]}", band, *cells))
+            rows.append((_interval(start, stop), band, *cells))
     limits = f"Upper limit{confidence(light_curve)}"
     header = ("Time (UTC)", "Energy [TeV]", f"Flux [{unit_text(FLUX)}]", limits, "√TS [σ]")
     blocks = [numbers.get("blocks") or [] for numbers in bands]
@@ -93,6 +94,15 @@ def _over_time(light_curve: FluxPoints, name: str, index: int) -> np.ndarray:
     if name.replace("flux", "norm") not in light_curve.available_quantities:
         return np.full(light_curve.geom.axes["time"].nbin, np.nan)
     return getattr(light_curve, name).quantity[:, index, 0, 0].to_value(u.one if name == "sqrt_ts" else FLUX)
+
+
+def _interval(start: Time, stop: Time) -> str:
+    """From when to when: the day again where it is another one, and seconds for what is short."""
+    seconds = (stop - start).to_value("s")
+    pattern = "%Y-%m-%d %H:%M" if seconds >= SHORT else "%Y-%m-%d %H:%M:%S"
+    first, last = (one.utc.strftime(pattern) for one in (start, stop))
+    day, _, clock = last.partition(" ")
+    return f"{first} to {clock if first.startswith(day) or seconds < DAY else last}"
 
 
 def _minute(time: Time) -> str:

@@ -47,14 +47,7 @@ def moon_separations(archive: Archive) -> u.Quantity:
 
 def _where_known(archive: Archive, angles: u.Quantity) -> u.Quantity:
     """The angles, NaN for observations of unknown length: where the moon went during them is not known either."""
-    return np.where(np.isfinite(_lengths(archive)), angles, np.nan * u.deg)
-
-
-def _lengths(archive: Archive) -> u.Quantity:
-    """Time from start to end: ``TSTOP`` - ``TSTART``, or where it is not known the time on source; NaN without both."""
-    unit = str(archive.observations.meta.get("TIMEUNIT", "s"))
-    span = archive.quantity("TSTOP", unit) - archive.quantity("TSTART", unit)
-    return np.where(span > 0 * u.s, span, archive.quantity("ONTIME", "s")).to("s")
+    return np.where(np.isfinite(archive.lengths), angles, np.nan * u.deg)
 
 
 def _distance(pointings: SkyCoord, moment: Time, place: EarthLocation | None) -> u.Quantity:
@@ -73,7 +66,7 @@ def _altitudes(archive: Archive, place: EarthLocation) -> u.Quantity:
 
 
 def _moments(archive: Archive) -> list[Time]:
-    lengths = np.nan_to_num(_lengths(archive), nan=0)
+    lengths = np.nan_to_num(archive.lengths, nan=0)
     return [archive.tstart + share * lengths for share in (0, 0.5, 1)]
 
 

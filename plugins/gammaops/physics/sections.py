@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["spectrum_section"]
 
 DNDE = u.Unit("TeV-1 cm-2 s-1")
-DETECTED = 2.0
 
 
 def spectrum_section(points: FluxPoints, model: SpectralModel | None = None) -> Section:
     """Flux points with the best-fit model; a `model` with covariance gives the error band."""
     bins = points.to_table(sed_type="dnde")
     sigma = _column(bins, "sqrt_ts", u.one)
-    seen = bins[sigma > DETECTED]
-    headline = f"{len(seen)} of {len(bins)} energy bins above {DETECTED:g} σ"
+    threshold = float(points.sqrt_ts_threshold_ul)
+    seen = bins[sigma > threshold]
+    headline = f"{len(seen)} of {len(bins)} energy bins above {threshold:g} σ"
     if len(seen):
         low, high = seen["e_min"].quantity.min().to_value("TeV"), seen["e_max"].quantity.max().to_value("TeV")
         headline += f", from {plain(low, 2)} to {plain(high, 2)} TeV"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["cut", "slice_name", "sliced"]
 
 INTERVAL = ("interval_start_tt", "interval_stop_tt")
+UNKNOWN_END = (
+    "quarantined",
+    "unknown-end",
+    "the index has neither TSTOP nor ONTIME of it, so that it cannot be cut into observations.time_intervals",
+)
 OUTSIDE = ("rejected", "outside-intervals", "it does not overlap with any of observations.time_intervals")
 
 
@@ -30,17 +36,20 @@ def sliced(table: Table, intervals: TimeIntervals, archive: Archive) -> Table:
     Rows that are not selected stay as they are, and an observation outside all intervals stays as one row, rejected, so
     that no observation is lost from the ledger.
     """
-    place = {int(obs_id): index for index, obs_id in enumerate(archive.obs_ids)}
-    rows = []
+    # Of an observation that is listed in several versions, the one whose start the row has.
+    place = {key: index for index, key in enumerate(zip(archive.obs_ids.tolist(), archive.tstart.isot, strict=True))}
+    lengths, rows = archive.lengths, []
     for row in table:
         start_stop = [("", "")]
         if row["status"] == "selected":
-            index = place[int(row["obs_id"])]
-            start_stop = [
-                (nanoseconds(start), nanoseconds(stop))
-                for start, stop in intervals.meeting(archive.tstart[index].tt, archive.tstop[index].tt)
-            ]
-        rows += [_row(row, start, stop) for start, stop in start_stop] or [_outside(row)]
+            index = place[int(row["obs_id"]), str(row["tstart"])]
+            begin, length = archive.tstart[index].tt, lengths[index]
+            if not np.isfinite(length):
+                rows.append(_left_out(row, UNKNOWN_END))
+                continue
+            met = intervals.meeting(begin, begin + length)
+            start_stop = [(nanoseconds(start), nanoseconds(stop)) for start, stop in met]
+        rows += [_row(row, start, stop) for start, stop in start_stop] or [_left_out(row, OUTSIDE)]
     names = [*table.colnames, *INTERVAL]
     types = [int if name == "obs_id" else str for name in names]
     return Table({name: [row[name] for row in rows] for name in names}, dtype=types, meta=table.meta)
@@ -51,8 +60,8 @@ def _row(row: Mapping[str, Any], start: str, stop: str) -> dict[str, Any]:
     return {**_plain(row), "label": label, "interval_start_tt": start, "interval_stop_tt": stop}
 
 
-def _outside(row: Mapping[str, Any]) -> dict[str, Any]:
-    status, reason_class, reason = OUTSIDE
+def _left_out(row: Mapping[str, Any], why: tuple[str, str, str]) -> dict[str, Any]:
+    status, reason_class, reason = why
     return {**_row(row, "", ""), "status": status, "reason_class": reason_class, "reason": reason}
 
 

@@ -56,6 +56,10 @@ _REASONS = MappingProxyType(
         "no-phase": ("its events carry no phase", "Ask the data manager for events with phases, or the analyst."),
         "wrong-enclosure": ("its instrument responses are made for another kind of analysis", _ASK_ANALYST),
         "not-reducible": ("gammapy cannot reduce it with these settings", _ASK_ANALYST),
+        "unknown-end": (
+            "the index does not say when it ended",
+            "Ask the data manager to bring TSTOP or ONTIME into the index. The data may be fine.",
+        ),
         "path-outside-archive": (
             "the index names a file outside the archive's folder",
             "Ask the data manager to bring the file into the archive, or to mend the index. The data may be fine.",

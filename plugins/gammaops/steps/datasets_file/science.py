@@ -16,7 +16,7 @@ from gammapy.maps import Map
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, DataError, NoWorkFound
 from gammaops.physics.archive import lies_within
-from gammaops.physics.dataset_metrics import good_times
+from gammaops.physics.dataset_metrics import good_times, livetime_seconds
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import datasets_section
 
@@ -127,16 +127,13 @@ def _refuse_namesakes(path: Path) -> None:
 
 
 def _metrics(dataset: MapDataset) -> dict[str, Any]:
-    gti, meta = dataset.gti, dataset.meta_table
-    livetime = dataset.exposure.meta.get("livetime") if dataset.exposure is not None else None
-    if livetime is None and gti is not None:
-        livetime = gti.time_sum
+    meta, livetime = dataset.meta_table, livetime_seconds(dataset)
     told = {} if meta is None else {key: meta[key][0] for key in ("OBS_ID", "TELESCOP") if key in meta.colnames}
     return {
         "name": dataset.name,
         "obs_ids": _numbers(told.get("OBS_ID")),
-        "livetime_s": 0.0 if livetime is None else float(livetime.to_value("s")),
-        "gti": good_times(gti),
+        "livetime_s": livetime if np.isfinite(livetime) else 0.0,
+        "gti": good_times(dataset.gti),
         "instrument": str(told.get("TELESCOP", "")),
     }
 

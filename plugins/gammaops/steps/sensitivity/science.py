@@ -14,6 +14,7 @@ from gammapy.modeling.models import PowerLawSpectralModel
 
 import gammaops.physics.environment  # noqa: F401 - settles the process
 from gammaops.errors import AlgorithmError, NoWorkFound
+from gammaops.physics.dataset_metrics import livetime_seconds
 from gammaops.physics.datasets_io import named_members, read_dataset
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.sensitivity_section import sensitivity_section
@@ -57,7 +58,7 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
         dataset = _rebinned(dataset, prepared.axis)
     estimated = prepared.estimator.run(dataset)
     table = _usable(estimated, dataset.mask_safe.data[:, 0, 0])
-    livetime = float(dataset.exposure.meta["livetime"].to_value("s"))
+    livetime = livetime_seconds(dataset)
     left_out = len(estimated) - len(table)
     table.meta = {"livetime_s": livetime, "n_sigma": float(prepared.estimator.n_sigma), "bins_left_out": left_out}
     table.write(out["sensitivity"], format="ascii.ecsv", overwrite=True)
