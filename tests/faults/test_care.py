@@ -20,6 +20,7 @@ from gammaops.config import parse_config
 from gammaops.errors import ProductCorrupt, ProductError, RunFailed
 from gammaops.lineage import Lineage
 from gammaops.products import ProductStore, RunFolder
+from gammaops.products.paths import sidecar_of
 from gammaops.runner import Provenance, Run, begin
 from gammaops.runner.attempts import attempt
 from gammaops.steps.base import Scope
@@ -134,6 +135,19 @@ def test_what_a_release_names_stays(three):
         f"{first}/request.json",
     }
     check_whole(store)
+
+
+def test_a_released_product_whose_sidecar_is_lost_stops_the_collection(three):
+    store, (_, second, _) = three
+    released = sorted(products_of(store, second))
+    document = {"name": "x", "runs": [second], "products": released}
+    store.files.create("releases/2026-11-prod.json", json.dumps(document).encode())
+    lost = released[0]
+    store.files.remove(sidecar_of(lost))
+    garbage = find_garbage(store, Rules(keep_runs=0), time.time() + 2 * DAY)
+    assert garbage.names == []
+    assert garbage.notes[0].startswith("nothing is collected while products of releases have lost their sidecars: ")
+    assert lost in garbage.notes[0]
 
 
 def test_young_things_stay_whatever_the_rules(three):

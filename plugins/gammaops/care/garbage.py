@@ -84,6 +84,9 @@ def find_garbage(store: ProductStore, rules: Rules, now: float) -> Garbage:
     if busy:
         note = f"products and runs stay as long as a run is at work, which may take any of them: {', '.join(busy)}"
         return Garbage(damaged, leftovers, (note,), search.witnesses)
+    if search.lost:
+        note = f"nothing is collected while products of releases have lost their sidecars: {', '.join(search.lost)}"
+        return Garbage(damaged, leftovers, (note,), search.witnesses)
     gone = search.left_by(collectable(search.runs, rules, now) - search.released)
     kept = search.needed(set(search.runs) - gone)
     entries = (*search.run_entries(gone, kept), *search.product_entries(kept), *damaged)
@@ -151,6 +154,11 @@ class _Search:
         self._known = {name: _known(lineage.read(name)) for name in self._products if name == sidecar_of(name)}
         self._unreadable = {name for name, one in self._known.items() if not one.readable}
         self._date_runs()
+
+    @property
+    def lost(self) -> list[str]:
+        """Products that a release names and that have no sidecar any more, which would say what they need."""
+        return sorted(name for name in self._roots if sidecar_of(name) not in self._known)
 
     def _date_runs(self) -> None:
         """A run was last active when it made its last product."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gammaops.schema.fragments import block, integer, named, number, path, quantity
-from gammaops.schema.relations import Finding, needs
+from gammaops.schema.relations import Finding, increasing, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,6 +66,7 @@ QUALITY = {
             "min": quantity("deg", "Smallest zenith angle", low=0, high=90),
             "max": quantity("deg", "Largest zenith angle", low=0, high=90),
         },
+        [increasing("min", "max")],
     ),
     "n_tels": block("Telescopes", {"min": integer("Fewest telescopes", low=1)}),
     "moon": block(
