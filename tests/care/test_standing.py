@@ -97,7 +97,8 @@ def test_what_is_not_there_is_refused_with_what_is(everything, capsys, arguments
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["quarantine"], ["report", "x"], ["products", "verify"], ["products", "gc"]]
+    "command",
+    [["releases", "ls"], ["status"], ["quarantine"], ["report", "x"], ["products", "verify"], ["products", "gc"]],
 )
 def test_a_store_that_is_not_there_is_no_empty_store(tmp_path, capsys, command):
     assert main([*command, "--store", str(tmp_path / "other-store")]) == 1

@@ -17,14 +17,14 @@ from gammaops.care.garbage import delete, find_garbage
 from gammaops.care.naming import product_name, store_of
 from gammaops.care.prov import prov_json
 from gammaops.care.runs_kept import Rules
-from gammaops.cli.stores import existing_store, wide_console
+from gammaops.cli.stores import existing_store, print_rows, wide_console
 from gammaops.config import store_root
 from gammaops.errors import ProductMissing, RunFailed
 from gammaops.lineage import Lineage
 from gammaops.products import ProductStore, set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from gammaops.care.describing import Branch
 
@@ -68,7 +68,7 @@ def list_products(root: str, kind: str, analysis: str, status: str | None) -> No
     found = list(listed(store, kind, analysis, status or ""))
     made_by = [f"{one.analysis}/{one.step}".strip("/") for one in found]
     rows = zip(found, made_by, strict=True)
-    _print_rows([(one.kind, one.status, size_in_words(one.size), by, one.label, one.name) for one, by in rows])
+    print_rows([(one.kind, one.status, size_in_words(one.size), by, one.label, one.name) for one, by in rows])
     wide_console().print(f"{len(found)} products, {size_in_words(sum(one.size for one in found))}")
 
 
@@ -83,7 +83,7 @@ def show(product: str, root: str | None, tree: bool) -> None:
         branch = ancestry_tree(lineage, name)
         wide_console(_width(branch)).print(_drawn(branch))
         return
-    _print_rows(in_words(lineage.origin(name)))
+    print_rows(in_words(lineage.origin(name)))
 
 
 @products.command()
@@ -164,14 +164,6 @@ def _product(text: str, root: str | None) -> tuple[Lineage, str]:
     if not origin.sidecar:
         raise ProductMissing(origin.problem)
     return lineage, origin.name
-
-
-def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print columns; no line is cut or wrapped, because paths are there to be copied."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        wide_console().print("  ".join(cells).rstrip())
 
 
 def _width(branch: Branch) -> int:

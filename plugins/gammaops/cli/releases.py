@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from gammaops.config import store_root
+from gammaops.cli.stores import existing_store, print_rows, wide_console
 from gammaops.errors import RunFailed
 from gammaops.products import ProductStore
 from gammaops.releases.choosing import choose_runs
@@ -20,22 +19,13 @@ from gammaops.releases.names import CURRENT, Signature
 from gammaops.releases.records import all_releases, open_release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["releases"]
 
 
-def _store(command: Callable[..., Any]) -> Callable[..., Any]:
-    text = "Root of the product store. [default: GAMMAOPS_STORE]"
-    return click.option("--store", "root", default=store_root, help=text)(command)
-
-
 def _comment(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--comment", default="", help="Why, for whoever looks at it later.")(command)
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True, highlight=False, markup=False)
 
 
 @click.group()
@@ -57,7 +47,7 @@ def releases() -> None:
 @click.option("--without", multiple=True, help="Leave out this run of an analysis. May be repeated.")
 @click.option("--author", default=getpass.getuser, help="Who freezes it. [default: who is logged in]")
 @_comment
-@_store
+@existing_store
 def freeze(
     name: str,
     selectors: tuple[str, ...],
@@ -74,46 +64,46 @@ def freeze(
     store = ProductStore(root)
     choice = choose_runs(store, selectors, nights, without)
     for note in choice.notes:
-        _console().print(note, style="yellow")
+        wide_console().print(note, style="yellow")
     freeze_runs(store, name, choice.folders, _signed(author, comment))
-    _print_rows(shown(open_release(store, name), decisions(store))[0])
+    print_rows(shown(open_release(store, name), decisions(store))[0])
 
 
 @releases.command("ls")
-@_store
+@existing_store
 def list_releases(root: str) -> None:
     """List releases, the oldest first: state, size, who froze it, who decided on it, when and why."""
     store = ProductStore(root)
     rows = listed(all_releases(store), decisions(store))
     if rows:
-        _print_rows([("release", "state", "holds", "frozen", "decided"), *rows])
-    _console().print(f"{len(rows)} releases, current: {current_release(store) or 'none'}")
+        print_rows([("release", "state", "holds", "frozen", "decided"), *rows])
+    wide_console().print(f"{len(rows)} releases, current: {current_release(store) or 'none'}")
 
 
 @releases.command()
 @click.argument("name")
-@_store
+@existing_store
 def show(name: str, root: str) -> None:
     """Say what the release NAME holds: versions, runs, products with their digests. ``current``: the promoted one."""
     store = ProductStore(root)
     release = open_release(store, current_release(store) or name if name == CURRENT else name)
     about, runs = shown(release, decisions(store))
-    _print_rows(about)
+    print_rows(about)
     for run in runs:
-        _console().print()
-        _console().print(run.title, style="bold")
-        _print_rows(run.rows)
+        wide_console().print()
+        wide_console().print(run.title, style="bold")
+        print_rows(run.rows)
 
 
 @releases.command()
 @click.argument("name")
-@_store
+@existing_store
 def verify(name: str, root: str) -> None:
     """Hash every product of the release NAME again. Exits 2 if anything is not what was frozen."""
     problems = open_release(ProductStore(root), name).problems()
     for problem in problems:
-        _console().print(problem, style="red")
-    _console().print(f"{name}: {len(problems)} problems")
+        wide_console().print(problem, style="red")
+    wide_console().print(f"{name}: {len(problems)} problems")
     if problems:
         raise RunFailed(f"{name}: {len(problems)} problems")
 
@@ -122,7 +112,7 @@ def verify(name: str, root: str) -> None:
 @click.argument("name")
 @click.option("--author", required=True, help="Who answers for it.")
 @_comment
-@_store
+@existing_store
 def promote(name: str, author: str, comment: str, root: str) -> None:
     """Make the release NAME the current one, after its products were hashed again."""
     _decide(root, name, PROMOTED, _signed(author, comment))
@@ -132,7 +122,7 @@ def promote(name: str, author: str, comment: str, root: str) -> None:
 @click.argument("name")
 @click.option("--author", required=True, help="Who answers for it.")
 @_comment
-@_store
+@existing_store
 def reject(name: str, author: str, comment: str, root: str) -> None:
     """Write down that the release NAME is not to be used; it stays as it is."""
     _decide(root, name, REJECTED, _signed(author, comment))
@@ -141,16 +131,8 @@ def reject(name: str, author: str, comment: str, root: str) -> None:
 def _decide(root: str, name: str, verdict: str, signature: Signature) -> None:
     store = ProductStore(root)
     uri = decide(store, name, verdict, signature)
-    _console().print(f"{name} is {verdict}: {uri}; current: {current_release(store) or 'none'}")
+    wide_console().print(f"{name} is {verdict}: {uri}; current: {current_release(store) or 'none'}")
 
 
 def _signed(author: str, comment: str) -> Signature:
     return Signature(author, datetime.now(UTC).isoformat(timespec="seconds"), comment)
-
-
-def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print columns; no line is cut or wrapped, because paths are there to be copied."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        _console().print("  ".join(cells).rstrip())

@@ -11,9 +11,9 @@ from rich.console import Console
 from gammaops.config import store_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["existing_store", "wide_console"]
+__all__ = ["existing_store", "print_rows", "wide_console"]
 
 
 def existing_store(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,3 +32,12 @@ def _existing(context: click.Context, param: click.Parameter, root: str) -> str:
 def wide_console(width: int | None = None) -> Console:
     """A console that cuts and wraps no line, because paths are there to be copied."""
     return Console(soft_wrap=True, highlight=False, markup=False, width=width)
+
+
+def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    console = wide_console()
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        console.print("  ".join(cells).rstrip())

@@ -136,13 +136,19 @@ def _add_steps(
         sources = {role: [made[source.step] for source in found] for role, found in step.inputs.items()}
         publishing = {
             "outlets": [product_asset(config.name, product) for product in step.products.values()],
-            "behind": [made[name][0] for name in made if name in plan.upstream_closure([step.name])],
+            "behind": [made[name][0] for name in _data_behind(plan, step.name) if name in made],
         }
         running = config.step(step.name).running
         arguments = {**common, "doc_md": step.spec.doc, **{AIRFLOWS[key]: value for key, value in running.items()}}
         build = _add_fan_out if step.spec.fan_out else _add_task
         made[step.name] = build(step, start, sources, publishing, arguments)
     return made
+
+
+def _data_behind(plan: Plan, name: str) -> list[str]:
+    """Steps that start from data and that a step reads from, whatever lies between."""
+    behind = plan.upstream_closure([name])
+    return [step.name for step in plan.steps if step.name in behind and step.starts_from_data]
 
 
 def _add_task(

@@ -105,7 +105,7 @@ class StepOperator(EndingOperator):
     split, mapped : str
         For ``collect``, the ids of the task that lists the rows and of the mapped one.
     behind : sequence of StepTasks, optional
-        For a task that publishes a product, the tasks of all steps before it.
+        For a task that publishes a product, the tasks of the steps before it that start from data.
     """
 
     template_fields: Sequence[str] = ("inputs",)

@@ -72,6 +72,11 @@ class PlannedStep:
         return self.rule == "lenient"
 
     @property
+    def starts_from_data(self) -> bool:
+        """Whether it takes observations, or other data that no step has made."""
+        return self.spec.observations or not self.spec.consumes
+
+    @property
     def upstream(self) -> tuple[str, ...]:
         """Names of the steps that it reads from, each once."""
         return tuple(dict.fromkeys(source.step for sources in self.inputs.values() for source in sources))

@@ -58,9 +58,7 @@ class RunFolder:
     @classmethod
     def new(cls, store: ProductStore, analysis: str, name: str, request: Mapping[str, Any]) -> RunFolder:
         """Claim the next version of the run called `name`; of two that race each gets one of its own."""
-        folder = cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
-        folder.create(f"{BEGUN}{moment_of(request)}", b"")
-        return folder
+        return cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
 
     @classmethod
     def _claimed(cls, store: ProductStore, parent: str, request: bytes) -> RunFolder:
@@ -72,6 +70,7 @@ class RunFolder:
                 folder.create(REQUEST, request)
             except FileExistsError:
                 continue
+            folder.create(f"{BEGUN}{moment_of(json.loads(request))}", b"")
             return folder
 
     @classmethod
@@ -182,7 +181,6 @@ class RunFolder:
         parent = str(PurePosixPath(self.relative).parent)
         folder = self._claimed(self.store, parent, self.read(REQUEST))
         folder.create(CONFIG, self.read(CONFIG))
-        folder.create(f"{BEGUN}{moment_of(self.read_json(REQUEST))}", b"")
         return folder
 
     def point_latest(self) -> None:

@@ -95,8 +95,9 @@ def judged_so_far(run: Run, name: str, tasks: Mapping[str, Mapping[str, Any]]) -
     """
     outcomes: list[StepOutcome] = []
     taken: list[Taken] = []
+    behind = run.plan.upstream_closure([name])
     for step in run.plan.steps:
-        if step.name in run.plan.upstream_closure([name]):
+        if step.name in behind and step.starts_from_data:
             left = Left.of(run, step, tasks.get(step.name, {}))
             outcomes += _outcomes(run, step, left.rows, left.parts) if step.spec.observations else []
             taken += _taken(step, left)
@@ -186,7 +187,7 @@ def _record(
 def _taken(step: PlannedStep, left: Left) -> list[Taken]:
     """What a step took that starts from data which are no observations; none of any other step."""
     fan = step.spec.fan_out
-    if fan is None or step.spec.observations or step.spec.consumes:
+    if fan is None or step.spec.observations or not step.starts_from_data:
         return []
     return [Taken(step.name, fan.over, len(left.rows), left.left_out)]
 

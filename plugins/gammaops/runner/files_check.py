@@ -71,7 +71,8 @@ def _look(step: PlannedStep, key: str, text: str) -> None:
         return
     if key in step.spec.files or key in _READERS:
         path = resolve_data_path(text, key)
-        _READERS.get(key, Path)(path)
+        if key in _READERS:
+            _READERS[key](path)
     elif Path(text).is_absolute() and not is_allowed(Path(text)):
         resolve_data_path(text, key)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gammaops.products import ProductStore
 
-__all__ = ["EARLIER", "EndedRun", "History", "age_of", "latest_runs", "sidecars_of"]
+__all__ = ["EARLIER", "EndedRun", "History", "age_of", "latest_runs", "listed_runs", "sidecars_of"]
 
 log = logging.getLogger(__name__)
 Age: TypeAlias = tuple[str, str, int]
@@ -49,28 +49,34 @@ def latest_runs(store: ProductStore, analysis: str) -> Iterator[EndedRun]:
 
     One that cannot be read any more is passed over: it is nothing that a later run has to end for.
     """
-    for _, folder in sorted(_ended(store, analysis), reverse=True, key=itemgetter(0)):
+    for _, folder, ended in listed_runs(store, analysis):
+        if not ended:
+            continue
         try:
             yield EndedRun(folder, folder.read_json("request.json"), folder.read_json("run.json"))
         except ProductError as error:
             log.warning("passed over: %s", error)
 
 
-def _ended(store: ProductStore, analysis: str) -> Iterator[tuple[Age, RunFolder]]:
-    """Run folders with a record, and their ages, out of one listing."""
+def listed_runs(store: ProductStore, analysis: str) -> list[tuple[Age, RunFolder, bool]]:
+    """Age, folder and whether it has ended of every version of every run, the last that began first: of one listing."""
     files: dict[str, list[str]] = defaultdict(list)
     for name in store.files.names(f"runs/{analysis}"):
         relative, _, file = name.rpartition("/")
         files[relative].append(file)
+    found = []
     for relative, names in files.items():
-        if "run.json" not in names or "request.json" not in names:
+        if "request.json" not in names:
             continue
         folder = RunFolder(store, relative)
         moments = [name.removeprefix(BEGUN) for name in names if name.startswith(BEGUN)]
         try:
-            yield (_age(folder, moments[0]) if moments else age_of(folder)), folder
+            age = _age(folder, moments[0]) if moments else age_of(folder)
         except ProductError as error:
             log.warning("passed over: %s", error)
+            continue
+        found.append((age, folder, "run.json" in names))
+    return sorted(found, key=itemgetter(0), reverse=True)
 
 
 class History:

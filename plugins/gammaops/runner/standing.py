@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from gammaops.products import RunFolder
-from gammaops.runner.history import age_of
+from gammaops.runner.history import listed_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gammaops.products import ProductStore
+    from gammaops.products import ProductStore, RunFolder
+    from gammaops.runner.history import Age
 
 __all__ = ["OutOfUse", "Standing", "analyses_of", "out_of_use", "standing"]
 
@@ -65,14 +66,17 @@ def standing(store: ProductStore, analyses: Sequence[str], number: int | None = 
     ProductCorrupt
         If a record cannot be read.
     """
-    newest = {(name, folder.label): folder for name in analyses for folder in RunFolder.all(store, name)}
-    folders = sorted(newest.values(), key=age_of, reverse=True)[:number]
-    return [_standing(folder) for folder in folders]
+    newest: dict[tuple[str, str], tuple[Age, RunFolder, bool]] = {}
+    for name in analyses:
+        for listed in listed_runs(store, name):
+            newest.setdefault((name, listed[1].label), listed)
+    shown = sorted(newest.values(), key=itemgetter(0), reverse=True)[:number]
+    return [_standing(folder, ended=ended) for _, folder, ended in shown]
 
 
-def _standing(folder: RunFolder) -> Standing:
+def _standing(folder: RunFolder, *, ended: bool) -> Standing:
     begun = str(folder.read_json("request.json").get("begun", ""))
-    return Standing(folder, begun, folder.read_json("run.json") if folder.ended else {})
+    return Standing(folder, begun, folder.read_json("run.json") if ended else {})
 
 
 def out_of_use(runs: Sequence[Standing], states: Sequence[str]) -> list[OutOfUse]:
