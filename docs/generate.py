@@ -56,9 +56,10 @@ def pages() -> Mapping[str, str]:
 
 def _keys_page(specs: Mapping[str, StepSpec]) -> str:
     """What enters keys: the rules in words, and what each step type reads."""
-    rows = ["| step type | version | reads | files | read by collecting only |", "| --- | --- | --- | --- | --- |"]
+    columns = ("step type", "version", "reads", "files", "further packages", "read by collecting only")
+    rows = [f"| {' | '.join(columns)} |", f"| {' | '.join(['---'] * len(columns))} |"]
     for tag, spec in sorted(specs.items()):
-        cells = (_code(spec.reads), _code(spec.files), _code(spec.collect_reads))
+        cells = (_code(spec.reads), _code(spec.files), _code(spec.packages), _code(spec.collect_reads))
         rows.append(f"| [`{tag}`]({tag}.md) | {spec.version} | {' | '.join(cells)} |")
     text = (Path(__file__).parent / "keys.txt").read_text(encoding="utf-8").strip()
     words = text.replace("PACKAGES", ", ".join(SCIENCE_PACKAGES))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gammapy.datasets import Datasets
 
 import gammaops
 from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError
+from gammaops.physics.datasets_io import read_dataset
 from gammaops.products import ProductStore
 from gammaops.runner import StepForecast, forecast, manual_scope
 from gammaops.simulation import ArchivePlan, simulate_archive
@@ -159,11 +162,55 @@ def test_changed_models_concern_the_fit_alone(folder: Path) -> None:
 
 
 def test_changed_version_of_a_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = {**gammaops.products.science_versions(), "gammapy": "2.2"}
-    monkeypatch.setattr("gammaops.runner.task.science_versions", lambda: versions)
+    versions = gammaops.products.science_versions
+    monkeypatch.setattr("gammaops.runner.task.science_versions", lambda more: {**versions(more), "gammapy": "2.2"})
     found = told(folder)
     (reason,) = reasons(found, "reduce")
     assert reason == (f"gammapy {gammaops.products.science_versions()['gammapy']} → 2.2",)
+
+
+@pytest.fixture
+def newer_earth_orientation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another version of the tables is installed, as far as the metadata of packages say."""
+    about = tmp_path / "site" / "astropy_iers_data-9.9.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: astropy-iers-data\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(about.parents[1])
+    gammaops.products.science_versions.cache_clear()
+    yield "9.9"
+    gammaops.products.science_versions.cache_clear()
+
+
+def test_other_earth_orientation_concerns_reductions_and_what_reads_them(
+    folder: Path, newer_earth_orientation: str
+) -> None:
+    store = ProductStore(folder / "store")
+    (before,) = {store.sidecar(name)["packages"]["astropy-iers-data"] for name in store.sidecars("dataset")}
+    tables = f"astropy-iers-data {before} → {newer_earth_orientation}"
+    found = told(folder)
+    assert states(found)["reduce"] == [("1", "runs"), ("2", "runs"), ("collect", "waits")]
+    assert reasons(found, "reduce") == {(tables,)}
+    assert {task.state for step in found[1:] for task in step.tasks} == {"waits"}
+
+
+def test_other_earth_orientation_changes_no_key_of_what_reads_no_archive(
+    folder: Path, request: pytest.FixtureRequest
+) -> None:
+    store = ProductStore(folder / "store")
+    datasets = [read_dataset(store.open(store.uri_of(name)).path) for name in sorted(store.sidecars("dataset"))]
+    Datasets(datasets).write(folder / "data" / "given.yaml")
+    text = "general: {models_file: models.yaml}\ndatasets_file: {path: given.yaml}\nfit: {datasets: joint}\n"
+    config = config_of(f"{text}steps:\n  - {{name: given, tag: datasets-file}}\n  - {{name: steady, tag: fit}}\n")
+    assert gammaops.run(config, folder / "store", label="given").verdict.ok
+    before = set(store.sidecars())
+    request.getfixturevalue("newer_earth_orientation")
+    assert gammaops.run(config, folder / "store", label="given again").verdict.ok
+    assert set(store.sidecars()) == before
+    assert gammaops.run(config_of(CONFIG), folder / "store", nights=NIGHTS[:1], label="reduced again").verdict.ok
+    made = [store.sidecar(name) for name in set(store.sidecars()) - before]
+    assert {one["step"]["tag"] for one in made} == {"data-reduction", "fit", "light-curve"}
+    further = {one["step"]["tag"]: one["packages"].get("astropy-iers-data") for one in made}
+    assert further == {"data-reduction": "9.9", "fit": None, "light-curve": None}
 
 
 def test_rebuild_runs_everything(folder: Path) -> None:

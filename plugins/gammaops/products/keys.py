@@ -42,10 +42,10 @@ def file_sha256(path: Path) -> str:
 
 
 @cache
-def science_versions() -> Mapping[str, str]:
-    """Versions of the packages whose change can change a number."""
+def science_versions(further: tuple[str, ...] = ()) -> Mapping[str, str]:
+    """Versions of the packages whose change can change a number, and of `further` ones that a step type names."""
     found = {}
-    for name in SCIENCE_PACKAGES:
+    for name in sorted({*SCIENCE_PACKAGES, *further}):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -133,7 +133,7 @@ class StepTask:
             "config": self._key_blocks(*(self.step.spec.collect_reads if output == PART else ())),
             "files": dict(self.files),
             "inputs": digests_of(self.inputs),
-            "packages": dict(science_versions()),
+            "packages": dict(science_versions(self.step.spec.packages)),
             **more,
         }
 
@@ -151,7 +151,7 @@ class StepTask:
                 role: [{"path": store.relative(product.uri), "digest": product.digest} for product in products]
                 for role, products in self.inputs.items()
             },
-            "packages": dict(science_versions()),
+            "packages": dict(science_versions(self.step.spec.packages)),
             "code": self.run.request["code"],
             "who": asdict(self.who),
             "host": socket.gethostname(),

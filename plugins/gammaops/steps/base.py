@@ -99,6 +99,8 @@ class StepSpec:
         Names of the outputs.
     files : tuple of str
         Dotted config keys that name input files; the digest of each file enters the product's key, its path does not.
+    packages : tuple of str
+        Distributions whose version enters the product's key, beside those that enter every key (numpy, gammapy, …).
     folders : tuple of str
         Dotted config keys that name folders, and files that only choose among inputs; they never enter a key.
     required : tuple of str
@@ -130,6 +132,7 @@ class StepSpec:
     consumes: Mapping[str, Port] = field(default_factory=dict)
     produces: Mapping[str, Output] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     rules: tuple[Relation, ...] = ()

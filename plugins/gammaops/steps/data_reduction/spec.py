@@ -128,6 +128,8 @@ SPEC = StepSpec(
     produces={"datasets": Output("datasets", ".json", "One dataset per observation, or one stacked", "dataset")},
     folders=("observations.datastore", "observations.obs_file", "observations.quality.overrides"),
     files=("datasets.background.exclusion",),
+    # The Earth orientation tables move AltAz coordinates, by which gammapy rotates IRFs and fields of view.
+    packages=("astropy-iers-data",),
     fan_out=Fan(over="observations", table="observations", part=Output("dataset", ".fits")),
     observations=True,
 )

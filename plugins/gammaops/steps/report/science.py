@@ -31,9 +31,9 @@ def render(record: Mapping[str, Any], products: Mapping[str, Product]) -> str:
     products : mapping of str to Product
         The products that the record names and that could be opened, by name.
     """
-    versions: Mapping[str, Any] = next(
-        (product.sidecar["packages"] for product in products.values() if "packages" in product.sidecar), {}
-    )
+    versions: dict[str, Any] = {}
+    for product in products.values():
+        versions = {**product.sidecar.get("packages", {}), **versions}
     provenance = {**(record.get("provenance") or {}), "packages": versions}
     return render_report({**record, "provenance": provenance}, list(_parts(record, products)))
 
