@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 USABLE = ("done", "reused")
-TERMINAL = frozenset({"done", "reused", "rejected", "quarantined", "failed"})
+TERMINAL = frozenset({"done", "reused", "rejected", "quarantined"})  # later runs ask again for the others
 STATES = ("done", "reused", "rejected", "quarantined", "missing", "failed")
 # Of several steps that reduce an observation, the first of these states that one of them gives it is its own.
 PRECEDENCE = ("failed", "quarantined", "missing", "done", "reused", "rejected")

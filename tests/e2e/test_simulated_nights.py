@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import gammaops
 from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import DamagedFile, NoWorkFound
+from gammaops.physics import dl3
 from gammaops.products import ProductStore, RunFolder
 from gammaops.runner import LocalRun, Provenance, Run, begin, late_nights, night_of_row, scheduled_scope
 from gammaops.simulation import ArchivePlan, deliver, simulate_archive
@@ -121,6 +123,44 @@ def test_late_observation_is_missing_then_found_then_processed_once(tmp_path: Pa
     healed = run(tmp_path, nights=NIGHTS[1:])
     assert ledger(tmp_path, healed) == {LATE: ("done", "")} | dict.fromkeys(range(9, 15), ("reused", ""))
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+@pytest.mark.requirement("R15", "R18")
+def test_observation_that_failed_is_asked_for_in_three_runs_then_vetoed_until_a_rebuild(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=4, observations=1, duration_min=3, size="small"))
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    store, config = ProductStore(tmp_path / "store"), parse_config(CONFIG, name="simulated", source="simulated.yaml")
+
+    def evening(night: str) -> list[tuple[str, str]]:
+        """States and classes of a night's observations, then of those of the late nights that its run starts."""
+        official = run(store.root, nights=[night], label=f"scheduled {night}")
+        asking = Run.open(begin(config, store, scheduled_scope(config, [night]), name=f"search {night}"))
+        found = [night_of_row(store, path) for path in late_nights(asking, lambda night: False, 10, Provenance())]
+        late = [run(store.root, nights=[night], label=f"late__{night}__{number}") for night, number in found]
+        return [state for one in (official, *late) for state in ledger(store.root, one).values()]
+
+    failed, done = ("failed", "infrastructure"), ("done", "")
+    with monkeypatch.context() as patch:
+        patch.setattr("gammaops.physics.dl3._open_file", _unreachable("sim_obs_000002.fits.gz"))
+        found = [evening(f"2026-11-{day:02}") for day in range(2, 8)]
+        assert found == [[done], [failed], [done, failed], [done, failed], [("quarantined", "vetoed")], []]
+    assert evening("2026-11-08") == [], "nobody has said that the cause is mended"
+    again = run(store.root, nights=["2026-11-03"], reuse="rebuild", label="by hand")
+    assert ledger(store.root, again) == {2: done}
+
+
+def _unreachable(lost: str) -> Callable[[Path, str], object]:
+    """Reading of files of which one cannot be reached."""
+    opened = dl3._open_file
+
+    def open_others(folder: Path, name: str) -> object:
+        if name.endswith(lost):
+            raise OSError("the disk does not answer")
+        return opened(folder, name)
+
+    return open_others
 
 
 def test_file_on_its_way_is_missing_until_it_is_whole_or_has_settled(

@@ -173,13 +173,22 @@ def test_another_error_or_one_of_the_machines_is_tried_as_often_as_allowed(tmp_p
 
 
 class TestVeto:
-    """An observation that fails in the same way in two runs."""
+    """An observation that fails in the same way in two runs, or in three in a row."""
 
     def run(self, out: Path, *words: str, **arguments: object) -> tuple[bool, dict[int, tuple[str, str, str]]]:
         config = parse_config(text(*words, more="max_quarantined: 50 %"), name="toy", source="toy.yaml")
         result = gammaops.run(config, out, **arguments)
         ledger = RunFolder.of(ProductStore(out), result.report).read_json("run.json")["ledger"]
         return result.verdict.ok, {row["obs_id"]: (row["state"], row["reason_class"], row["reason"]) for row in ledger}
+
+    def failing(self, out: Path, monkeypatch: pytest.MonkeyPatch, *faults: str) -> list[str]:
+        """States of a flaky observation in runs in which one of these faults befalls it, one run after the other."""
+        found = []
+        for fault in faults:
+            monkeypatch.setenv("TOY_FAULT", fault)
+            label = f"run {len(list(out.glob('runs/toy/*/v001/run.json')))}"
+            found.append(self.run(out, "a", "flaky", label=label)[1][1][0])
+        return found
 
     @pytest.fixture
     def twice(self, tmp_path: Path) -> Path:
@@ -206,8 +215,26 @@ class TestVeto:
     def test_another_config_asks_anew(self, twice):
         assert self.run(twice, "a", "b", "c", label="three")[1][2][0] == "done"
 
+    def test_three_failures_in_a_row_veto_it_whatever_each_of_them_was(self, tmp_path, monkeypatch):
+        assert self.failing(tmp_path, monkeypatch, "disk", "bug", "disk") == ["failed"] * 3
+        monkeypatch.delenv("TOY_FAULT")
+        for label in ("four", "five"):
+            green, rows = self.run(tmp_path, "a", "flaky", label=label)
+            assert green
+            assert rows[1][:2] == ("quarantined", "vetoed")
+            assert "failed in three runs in a row (runs/toy/run_0-" in rows[1][2]
+            assert "OSError: disk full; to have it tried again, start a run that names it" in rows[1][2]
+        assert self.run(tmp_path, "a", "flaky", label="six", reuse="rebuild")[1][1][0] == "done"
+        assert self.run(tmp_path, "a", "flaky", label="seven")[1][1][0] == "reused"
+
+    def test_a_run_that_could_use_it_begins_the_count_anew(self, tmp_path, monkeypatch):
+        assert self.failing(tmp_path, monkeypatch, "disk", "bug", "none") == ["failed", "failed", "done"]
+        (payload,) = (path for path in tmp_path.rglob("*.yaml") if path.read_bytes() == b"flaky\n")
+        payload.unlink()
+        assert self.failing(tmp_path, monkeypatch, "disk", "bug", "none") == ["failed", "failed", "done"]
+
     def test_an_outage_vetoes_nothing(self, tmp_path):
-        for label in ("one", "two", "three"):
+        for label in ("one", "two", "three", "four", "five"):
             assert self.run(tmp_path, "disk", "disk", label=label)[1][0][0] == "failed"
 
     def test_a_run_that_was_not_to_compute_says_nothing(self, tmp_path):

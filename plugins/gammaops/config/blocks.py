@@ -119,7 +119,7 @@ _DAG = {
     "start": date("First night"),
     "end": date("Last night that is scheduled"),
     "catchup": flag("Run the nights since `start` that were never run", default=False),
-    "lookback": integer("Nights searched for observations that were never processed", 30, low=0, high=3650),
+    "lookback": integer("Nights searched for observations that were never processed, or failed", 30, low=0, high=3650),
     "delay": quantity("h", "Wait after the end of the interval", "0 h", low=0, high=8760),
     "observations": choice(("night", "cumulative", "all"), "What a scheduled run takes", "night"),
     "observations_per_task": {

@@ -69,7 +69,7 @@ _REASONS = MappingProxyType(
             "Tell the pipeline engineer: a larger worker or a smaller geometry is needed. The next run tries it again.",
         ),
         "vetoed": (
-            "it failed in the same way in two runs, so it is not tried again by itself",
+            "it failed in the same way in two runs, or in three in a row, so it is not tried again by itself",
             "Tell the pipeline engineer; then start a run that names it in obs_ids, or one with reuse: rebuild.",
         ),
         "absent": ("the index lists it, the file is not there", _BY_ITSELF),
@@ -94,7 +94,10 @@ _REASONS = MappingProxyType(
 
 _BY_STATE = MappingProxyType(
     {
-        "failed": "Tell the pipeline engineer; clear the task in Airflow to try again. The data are not at fault.",
+        "failed": (
+            "Tell the pipeline engineer: the data are not at fault. A nightly analysis tries it in its next runs, "
+            "three times in all; whoever does not want to wait clears the task in Airflow."
+        ),
         "quarantined": "Show this line to the data manager. The data are at fault, not the pipeline.",
         "missing": _BY_ITSELF,
         "rejected": "Nothing: the analysis asks for this cut.",

@@ -30,9 +30,10 @@ def late_nights(run: Run, is_busy: Callable[[str], bool], limit: int, who: Prove
     """Earlier nights within ``dag.lookback`` that have something new to process.
 
     A night is late if the archive offers an observation of it, or has one to reject or to quarantine, that no run of
-    that night has brought to a terminal state, or whose files were replaced since (a new calibration, a whole copy of a
-    damaged file). It is late too if its last run used an observation that the archive does not list any more. An
-    observation that is still missing starts nothing.
+    that night has brought to a terminal state, that failed in the last one, or whose files were replaced since (a new
+    calibration, a whole copy of a damaged file). It is late too if its last run used an observation that the archive
+    does not list any more. An observation that is still missing starts nothing. One that fails again and again comes to
+    an end by its veto (`gammaops.runner.vetoes`).
 
     Parameters
     ----------
@@ -132,16 +133,18 @@ def _sources_of(store: ProductStore, path: str) -> list[dict[str, str]]:
 
 
 def _settled(runs: Sequence[EndedRun], nights: Sequence[str]) -> dict[tuple[str, int], str]:
-    """The outcome of the last run that has brought an observation of these nights to a terminal state, by step."""
-    wanted = set(nights)
-    return {
-        (step, row["obs_id"]): made["path"] or ""
-        for one in runs
-        for row in one.record["ledger"]
-        if row["night"] in wanted
-        for step, made in row["steps"].items()
-        if made["state"] in TERMINAL
-    }
+    """The outcome of the last run that has brought an observation of these nights to a terminal state, by step.
+
+    Nothing of an observation that has failed since.
+    """
+    wanted, settled = set(nights), {}
+    for row in (row for one in runs for row in one.record["ledger"] if row["night"] in wanted):
+        for step, made in row["steps"].items():
+            if made["state"] in TERMINAL:
+                settled[step, row["obs_id"]] = made["path"] or ""
+            elif made["state"] == "failed":
+                settled.pop((step, row["obs_id"]), None)
+    return settled
 
 
 def _publish(run: Run, nights: Sequence[str]) -> list[str]:

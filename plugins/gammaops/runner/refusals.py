@@ -1,4 +1,4 @@
-"""What a row is not tried for: it has killed its task twice, or failed in the same way in two runs."""
+"""What a row is not tried for: it has killed its task twice, or failed in too many runs."""
 
 from __future__ import annotations
 

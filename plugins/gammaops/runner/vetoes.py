@@ -1,7 +1,8 @@
-"""Vetoes: an observation that failed in the same way in two runs, one after the other, is not tried for ever.
+"""Vetoes: an observation that failed in the same way in two runs, or in any way in three, is not tried for ever.
 
 Whoever wants it tried again names it in `obs_ids`, or runs with ``reuse: rebuild``; another config or another code
-asks anew by itself. A run in which nothing at all could be used says something of the machines, not of observations.
+asks anew by itself. A run in which nothing at all could be used says something of the machines, not of observations:
+it does not count towards the two; nor towards the three, if nothing could be used in the run before it either.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import re
 from collections import defaultdict
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from gammaops.errors import ProductMissing
@@ -29,8 +30,9 @@ __all__ = ["VETOED", "decide_vetoes", "veto_of"]
 log = logging.getLogger(__name__)
 VETOED = "vetoed"
 SAME = 2
-# An observation that did not come up for so many runs is tried again.
-LOOKED_AT = 20
+IN_A_ROW = 3
+# An observation that did not come up for so many runs is tried again; in three nights fewer late runs are started.
+LOOKED_AT = 50
 # What of a message is another one each time: names of scratch folders and the like.
 CHANGING = re.compile(r"[0-9a-f]{16,}")
 RELEASE = "to have it tried again, start a run that names it in obs_ids, or one with reuse: rebuild"
@@ -67,10 +69,11 @@ def _name(step: PlannedStep) -> str:
 
 def _standing(run: Run, step: PlannedStep) -> dict[int, str]:
     """Why an observation is vetoed, by obs_id, as earlier runs leave it."""
+    records = list(islice(_comparable(run), LOOKED_AT))
     outcomes: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for record in islice(_comparable(run), LOOKED_AT):
-        for obs_id, outcome in _outcomes(record, step.name).items():
-            outcomes[obs_id].append({**outcome, "run": record["run"]})
+    for found in _without_outages([_outcomes(record, step.name) for record in records]):
+        for obs_id, outcome in found.items():
+            outcomes[obs_id].append(outcome)
     whys = {obs_id: _why(found) for obs_id, found in outcomes.items()}
     return {obs_id: why for obs_id, why in sorted(whys.items()) if why}
 
@@ -84,9 +87,19 @@ def _comparable(run: Run) -> Iterator[Mapping[str, Any]]:
 
 
 def _outcomes(record: Mapping[str, Any], step: str) -> dict[int, Mapping[str, Any]]:
-    """What the step made of each observation; nothing where all of them failed."""
+    """What the step made of each observation, in which run, and whether it could use any (``among_good``)."""
     found = {row["obs_id"]: row["steps"][step] for row in record["ledger"] if step in row["steps"]}
-    return found if any(outcome["state"] in USABLE for outcome in found.values()) else {}
+    about = {"run": record["run"], "among_good": any(outcome["state"] in USABLE for outcome in found.values())}
+    return {obs_id: {**outcome, **about} for obs_id, outcome in found.items()}
+
+
+def _without_outages(runs: list[dict[int, Mapping[str, Any]]]) -> Iterator[Mapping[int, Mapping[str, Any]]]:
+    """The outcomes of each run that could use some, comes after one that could, or tried less; the latest first."""
+    tried = [found for found in runs if found]
+    for found, before in pairwise([*tried, {}]):
+        good = any(outcome["among_good"] for outcome in (*found.values(), *before.values()))
+        if good or any(outcome["reason_class"] == VETOED for outcome in found.values()):
+            yield found
 
 
 def _why(outcomes: list[Mapping[str, Any]]) -> str:
@@ -94,12 +107,19 @@ def _why(outcomes: list[Mapping[str, Any]]) -> str:
     latest = outcomes[0]
     if latest["reason_class"] == VETOED:
         return str(latest["reason"])
-    last = outcomes[:SAME]
-    alike = {CHANGING.sub("…", outcome["reason"]) for outcome in last}
-    if len(last) < SAME or len(alike) > 1 or not all(map(_is_nobodys, last)):
-        return ""
-    runs = " and ".join(outcome["run"] for outcome in reversed(last))
-    return f"failed in the same way in two runs ({runs}), and is not tried again: {latest['reason']}; {RELEASE}"
+    for number, words in ((SAME, "in the same way in two runs"), (IN_A_ROW, "in three runs in a row")):
+        last = outcomes[:number]
+        enough = len(last) == number and all(map(_is_nobodys, last))
+        if enough and (number == IN_A_ROW or _alike(last)):
+            runs = " and ".join(outcome["run"] for outcome in reversed(last))
+            return f"failed {words} ({runs}), and is not tried again: {latest['reason']}; {RELEASE}"
+    return ""
+
+
+def _alike(outcomes: list[Mapping[str, Any]]) -> bool:
+    """Whether others could be used each time, and the reason was the same."""
+    reasons = {CHANGING.sub("…", outcome["reason"]) for outcome in outcomes}
+    return len(reasons) == 1 and all(outcome["among_good"] for outcome in outcomes)
 
 
 def _is_nobodys(outcome: Mapping[str, Any]) -> bool:
