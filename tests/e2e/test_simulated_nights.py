@@ -421,6 +421,16 @@ def test_night_without_observations_is_green_and_says_so(tmp_path: Path) -> None
     assert "night 2026-12-24" in result.verdict.line
 
 
+@pytest.mark.requirement("R12")
+def test_run_whose_observations_are_of_another_night_says_so_where_it_says_that_it_had_no_work(tmp_path: Path) -> None:
+    result = run(tmp_path, nights=["2026-12-24"], obs_ids=[1])
+    note = "1: named by obs_ids, but not in the nights, times and targets of the run, in archive"
+    assert result.verdict.line == (
+        f"simulated, night 2026-12-24 observations 1: NO_DATA: no observation was expected; {note}"
+    )
+    assert result.without == {"reduce": f"none of the 0 observations can be used; {note}"}
+
+
 @pytest.mark.requirement("A1.6", "A1.7", "A4.2", "A6.1", "R30")
 def test_command_line_runs_and_tells_verdict_and_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "simulated.yaml"

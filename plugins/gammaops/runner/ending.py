@@ -153,15 +153,14 @@ def _record(
     unlisted: dict[str, str] = {}
     for step in run.plan.steps:
         left = Left.of(run, step, tasks.get(step.name, {}))
-        made, parts = left.products, left.parts
-        found = _outcomes(run, step, left.rows, parts) if step.spec.observations else []
+        found = _outcomes(run, step, left.rows, left.parts) if step.spec.observations else []
         outcomes += found
         taken += _taken(step, left)
         states[step.name], reason = step_state(run, step, left, states)
         if step.spec.observations and states[step.name] == "no_work" and not left.listed:
             unlisted[step.name] = reason
-        products.update(made)
-        entry = _step_record(run, step, states[step.name], reason, made, parts)
+        products.update(left.products)
+        entry = _step_record(run, step, states[step.name], reason, left)
         steps.append({**entry, "cut_flow": cut_flow(found, _cuts(run, step))} if found else entry)
     ledger = merged(outcomes)
     lost = [f"{entry['name']}: {entry['reason']}" for entry in steps if entry["status"] == "failed"]
@@ -193,9 +192,11 @@ def _taken(step: PlannedStep, left: Left) -> list[Taken]:
 
 
 def _idle(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Which steps had nothing to make although others had; empty if none."""
+    """Which steps had nothing to make although others had; what was noted of the data if none had."""
     idle = [step["name"] for step in steps if step["status"] == "no_work"]
-    return f"; nothing made by {', '.join(idle)}" if idle and len(idle) < len(steps) else ""
+    if len(idle) == len(steps):
+        return "".join(f"; {note}" for note in dict.fromkeys(note for step in steps for note in step["notes"]))
+    return f"; nothing made by {', '.join(idle)}" if idle else ""
 
 
 def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Sequence[Taken]) -> Verdict:
@@ -211,7 +212,7 @@ def _judge(run: Run, ledger: Sequence[LedgerRow], lost: Sequence[str], taken: Se
 
 
 def _named(run: Run, judged: Verdict, idle: str) -> Verdict:
-    """The verdict with the analysis and what the run takes before it, and which steps were idle after it."""
+    """The verdict with the analysis and what the run takes before it, and why steps were idle after it."""
     return Verdict(f"{run.config.name}, {scope_in_words(run.scope)}: {judged.line}{idle}", judged.ok)
 
 
@@ -242,12 +243,10 @@ def _outcome(run: Run, part: Product) -> dict[str, str]:
     return {"state": "done" if ours else "reused", "path": path}
 
 
-def _step_record(
-    run: Run, step: PlannedStep, status: str, reason: str, made: Mapping[str, Product], parts: Mapping[str, Product]
-) -> dict[str, Any]:
+def _step_record(run: Run, step: PlannedStep, status: str, reason: str, left: Left) -> dict[str, Any]:
     ours = [
         product.sidecar
-        for product in (*made.values(), *parts.values())
+        for product in (*left.products.values(), *left.parts.values())
         if product.sidecar["run"] == run.folder.relative
     ]
     return {
@@ -256,6 +255,7 @@ def _step_record(
         "doc": step.spec.doc,
         "status": status,
         "reason": reason,
+        "notes": list(left.notes),
         "products": [
             {
                 "name": name,
@@ -265,7 +265,7 @@ def _step_record(
                 "metrics": dict(product.metrics),
                 "made_by": product.sidecar["run"],
             }
-            for name, product in made.items()
+            for name, product in left.products.items()
         ],
         "cpu_seconds": round(sum(sidecar["cpu_seconds"] for sidecar in ours), 3),
         "peak_memory_mb": max((sidecar["peak_memory_mb"] for sidecar in ours), default=0.0),

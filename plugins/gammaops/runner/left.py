@@ -98,7 +98,7 @@ def step_state(run: Run, step: PlannedStep, left: Left, states: Mapping[str, str
     if errors:
         return "failed", errors[-1]
     if notes:
-        return "no_work", "; ".join([notes[-1]["reason"], *_left_out(step, left)])
+        return "no_work", "; ".join([notes[-1]["reason"], *_left_out(step, left), *left.notes])
     for upstream in step.upstream:
         if states[upstream] != "ok":
             return states[upstream], f"the step {upstream!r} made no product"
