@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
+from gammaops.care.announcing import COLLECTING, FREEZING, announced
 from gammaops.care.runs_kept import Rules, RunFiles, collectable, named_in, run_files
 from gammaops.errors import ProductError
 from gammaops.lineage import Lineage
@@ -99,17 +100,19 @@ def delete(store: ProductStore, garbage: Garbage) -> None:
     Raises
     ------
     ProductError
-        If a run has begun or a release was made since it was found out; then nothing is deleted.
+        If a run has begun or a release was made since it was found out, or one is being made; then nothing is deleted.
     """
-    new = sorted(set(_witnesses(store)) - set(garbage.witnesses))
-    if new:
-        raise ProductError(
-            f"meanwhile there is {', '.join(new)}, which may need some of it; nothing is deleted, try again"
-        )
-    for entry in garbage.entries:
-        store.files.remove(entry.name)
-    for leftover in garbage.leftovers:
-        leftover.remove()
+    with announced(store, COLLECTING, against=FREEZING) as announcement:
+        new = sorted(set(_witnesses(store)) - set(garbage.witnesses))
+        if new:
+            raise ProductError(
+                f"meanwhile there is {', '.join(new)}, which may need some of it; nothing is deleted, try again"
+            )
+        for entry in garbage.entries:
+            announcement.renew()
+            store.files.remove(entry.name)
+        for leftover in garbage.leftovers:
+            leftover.remove()
 
 
 def _witnesses(store: ProductStore) -> Iterable[str]:

@@ -13,7 +13,7 @@ from gammaops.ledger import STATES, USABLE
 from gammaops.products.paths import sidecar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gammaops.products import ProductStore
 
@@ -36,10 +36,13 @@ class Inspection:
     Parameters
     ----------
     store : ProductStore
+    before_each : callable, optional
+        Called before each product is looked at.
     """
 
-    def __init__(self, store: ProductStore) -> None:
+    def __init__(self, store: ProductStore, before_each: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._before_each = before_each
         self._known: dict[str, tuple[str, ...]] = {}
 
     def run_problems(self, record: Mapping[str, Any]) -> list[str]:
@@ -51,8 +54,14 @@ class Inspection:
         """What is wrong with these products and what they list; every payload is hashed now."""
         for path in dict.fromkeys(paths):
             if path not in self._known:
+                self._before_each()
                 self._known[path] = tuple(self._troubles(path))
             yield from self._known[path]
+
+    def gone(self) -> list[str]:
+        """Of all that was looked at, what is not there any more."""
+        files = self._store.files
+        return sorted(path for path in self._known if not all(files.exists(name) for name in {path, sidecar_of(path)}))
 
     def _troubles(self, path: str) -> Iterator[str]:
         sidecar = sidecar_of(path)

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gammaops.care.announcing import COLLECTING, FREEZING, announced
 from gammaops.errors import ProductError
 from gammaops.products.keys import canonical_json
 from gammaops.releases.checking import Inspection
@@ -50,15 +51,29 @@ def freeze(store: ProductStore, name: str, folders: Sequence[RunFolder], signatu
     ConfigError
         If it cannot be called so.
     ProductError
-        With every reason for which some run cannot be released; or if there is such a release already.
+        With every reason for which some run cannot be released; if there is such a release already; or if garbage is
+        being collected.
     """
     path = release_path(checked_name(name))
     if store.files.exists(path):
         return _existing(store, name, signature)
     if not folders:
         raise ProductError(f"the release {name} would hold no run; choose some")
-    records = _inspected(store, folders)
-    document = {
+    with announced(store, FREEZING, against=COLLECTING) as announcement:
+        inspection = Inspection(store, announcement.renew)
+        records = _inspected(inspection, folders)
+        try:
+            store.files.create(path, canonical_json(_document(store, name, records, signature)))
+        except FileExistsError:
+            return _existing(store, name, signature)
+        _look_again(store, name, inspection, folders)
+    return store.uri_of(path)
+
+
+def _document(
+    store: ProductStore, name: str, records: Sequence[tuple[RunFolder, dict[str, Any]]], signature: Signature
+) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "release": name,
         "frozen": asdict(signature),
@@ -66,11 +81,23 @@ def freeze(store: ProductStore, name: str, folders: Sequence[RunFolder], signatu
         "states": dict(Counter(row["state"] for _, record in records for row in record["ledger"])),
         **_versions(store, [record for _, record in records]),
     }
-    try:
-        store.files.create(path, canonical_json(document))
-    except FileExistsError:
-        return _existing(store, name, signature)
-    return store.uri_of(path)
+
+
+def _look_again(store: ProductStore, name: str, inspection: Inspection, folders: Sequence[RunFolder]) -> None:
+    """Take the record back if anything of it was deleted before it could protect it: by hand, or by an older version.
+
+    Raises
+    ------
+    ProductError
+        If so.
+    """
+    gone = [*(folder.relative for folder in folders if not folder.ended), *inspection.gone()]
+    if gone:
+        store.files.remove(release_path(name))
+        lines = "\n  ".join(gone)
+        raise ProductError(
+            f"nothing is frozen: while the release {name} was written these were deleted; run them again:\n  {lines}"
+        )
 
 
 def record_sha256(folder: RunFolder) -> str:
@@ -93,7 +120,7 @@ def _existing(store: ProductStore, name: str, signature: Signature) -> str:
     raise ProductError(f"there is a release {name} already, {uri}; releases never change, take another name")
 
 
-def _inspected(store: ProductStore, folders: Sequence[RunFolder]) -> list[tuple[RunFolder, dict[str, Any]]]:
+def _inspected(inspection: Inspection, folders: Sequence[RunFolder]) -> list[tuple[RunFolder, dict[str, Any]]]:
     """The runs with their records.
 
     Raises
@@ -101,7 +128,6 @@ def _inspected(store: ProductStore, folders: Sequence[RunFolder]) -> list[tuple[
     ProductError
         If any may not be released.
     """
-    inspection = Inspection(store)
     records, problems = [], []
     for folder in folders:
         if not folder.ended:
