@@ -8,7 +8,7 @@ import gammaops
 from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError, NoWorkFound
-from gammaops.products import ProductStore, RunFolder
+from gammaops.products import ProductStore, RunFolder, rows_of
 from gammaops.runner import LocalRun, Provenance, Run, begin, collect, finish, run_part, split, verdict
 from gammaops.runner.failures import SPLIT, noting_failure
 from gammaops.steps.base import Scope
@@ -318,6 +318,24 @@ def test_chunks_name_rows_and_lose_nothing(tmp_path: Path) -> None:
     result = run(text, tmp_path)
     assert states(tmp_path, result) == {**dict.fromkeys(range(5), "done"), 5: "quarantined"}
     assert len(list((tmp_path / "products" / "outcomes").rglob("*.json"))) == 4  # two indexes with their sidecars
+
+
+@pytest.mark.requirement("R10")
+@pytest.mark.parametrize(("most", "sizes"), [(1024, [1] * 5), (2, [3, 2])])
+def test_what_is_no_observation_is_chunked_only_where_the_map_would_get_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr("gammaops.runner.tasks.MAX_MAPPED", most)
+    text = """
+count: {number: 5}
+dag: {observations_per_task: 4}
+steps: [{name: five, tag: count}, {name: cut, tag: toy-slices}]
+"""
+    result = run(text, tmp_path)
+    config = parse_config(text, name="toy", source="toy.yaml")
+    begun = Run.open(begin(config, ProductStore(tmp_path), Scope(), name="by tasks"))
+    fragments = split(begun, "cut", {"values": [result.products["five"]]}, Provenance())
+    assert [len(rows_of(fragment)[1]) for fragment in fragments] == sizes
 
 
 @pytest.mark.requirement("R7")

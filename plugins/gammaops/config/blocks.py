@@ -127,7 +127,7 @@ _DAG = {
         "min": 1,
         "regex": "auto",
         "default": "auto",
-        "meta": {"doc": "Chunk of the fan-out"},
+        "meta": {"doc": "Observations that a mapped task reduces; what else is mapped over goes one by one"},
     },
     "max_active_tasks": integer("Tasks of one run at a time", 16, low=1, high=10_000),
     "on_bad_observation": choice(("quarantine", "fail"), "What a bad observation does", "quarantine"),

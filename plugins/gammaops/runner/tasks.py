@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from gammaops.plan import PlannedStep
     from gammaops.products import Product
     from gammaops.runner.failures import FailureNote
     from gammaops.runner.run import Provenance, Run
@@ -100,7 +101,7 @@ def split(run: Run, name: str, inputs: Mapping[str, Sequence[str]], who: Provena
         uri = rows_product(task, _fan(task), table).uri
         check_room(task, _fan(task), [row for row in rows_at(run, uri) if row["status"] == "selected"])
         selected = [index for index, status in enumerate(table["status"]) if status == "selected"]
-        size = _chunk_size(run, len(selected)) if task.step.parallel else len(selected) or 1
+        size = _chunk_size(run, task.step, len(selected)) if task.step.parallel else len(selected) or 1
         chunks = [selected[first : first + size] for first in range(0, len(selected), size)]
         return [with_rows(uri, range(chunk[0], chunk[-1] + 1)) for chunk in chunks] or [with_rows(uri, range(0))]
 
@@ -112,9 +113,9 @@ def _fan(task: StepTask) -> Fan:
     return fan
 
 
-def _chunk_size(run: Run, rows: int) -> int:
-    """Rows per mapped task: as configured, but never more tasks than Airflow maps."""
-    wanted = (run.config.dag or {}).get("observations_per_task", "auto")
+def _chunk_size(run: Run, step: PlannedStep, rows: int) -> int:
+    """Rows per mapped task: of observations as configured, else one, but never more tasks than Airflow maps."""
+    wanted = (run.config.dag or {}).get("observations_per_task", "auto") if step.spec.observations else "auto"
     least = -(-rows // MAX_MAPPED) or 1
     return max(least, 1 if wanted in ("auto", None) else int(wanted))
 
