@@ -13,7 +13,7 @@ from gammapy.modeling.models import Models
 
 from gammaops.errors import ProductMissing
 from gammaops.physics.datasets_io import write_dataset
-from gammaops.physics.flux_io import write_flux_points
+from gammaops.physics.flux_io import write_flux_maps, write_flux_points
 from gammaops.physics.models_io import fit_document, write_fit
 from gammaops.products.base import Product
 from gammaops.report.opening import how_to_open
@@ -137,6 +137,13 @@ def test_recipe_opens_maps(maps, in_store):
     maps.write("maps.fits")
     opened = run(how_to_open("excess_map", "maps.fits").rsplit("\n", 1)[0])["maps"]
     assert opened.sqrt_ts.data == pytest.approx(maps.sqrt_ts.data, nan_ok=True)
+
+
+def test_recipe_opens_a_map_of_significance_with_its_model(maps, in_store):
+    write_flux_maps(maps, Path("ts.fits"))
+    opened = run(how_to_open("ts_map", "ts.fits").rsplit("\n", 1)[0])["maps"]
+    assert opened.sqrt_ts.data == pytest.approx(maps.sqrt_ts.data, nan_ok=True)
+    assert opened.flux.data == pytest.approx(maps.flux.data, nan_ok=True)
 
 
 def test_recipe_opens_datasets(datasets, in_store):

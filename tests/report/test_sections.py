@@ -14,6 +14,7 @@ from gammaops.physics.counts_by_energy import counts_by_energy, merged
 from gammaops.physics.datasets_io import write_dataset
 from gammaops.physics.datasets_section import cumulative, datasets_section
 from gammaops.physics.exposures import exposures
+from gammaops.physics.field_scale import fewest_field_counts
 from gammaops.physics.fit_section import fit_section
 from gammaops.physics.light_curve_section import light_curve_section
 from gammaops.physics.map_sections import map_section
@@ -178,6 +179,19 @@ def test_fit_section_has_every_parameter_with_its_unit(model, fit):
     assert len(section.figures) == 2
 
 
+def test_a_fit_without_any_background_warns_that_its_counts_are_not_the_sources_alone(model, fit):
+    bare = {
+        **fit,
+        "off_counts": {},
+        "counts": {**fit["counts"], "background": [0.0] * len(fit["counts"]["background"])},
+    }
+    (warning,) = fit_section(Models([model]), bare).warnings
+    assert warning.startswith("No background was estimated: all counts were fitted as the source's")
+    # OFF counts may be none: then the background is estimated, as 0.
+    assert fit_section(Models([model]), {**bare, "off_counts": {"datasets": 1}}).warnings == ()
+    assert fit_section(Models([model]), fit).warnings == ()
+
+
 def test_fit_section_without_counts_has_no_figures(model, fit):
     assert fit_section(Models([model]), {**fit, "counts": None}).figures == ()
 
@@ -222,6 +236,17 @@ def test_a_field_of_view_background_without_exclusion_is_remarked_on(background,
     sidecar = {"config": {"datasets": {"background": background}}, "files": files, "inputs": inputs}
     notes = datasets_section(replace(index(member(1)), sidecar=sidecar)).notes
     assert any("scaled to all counts of the field" in note for note in notes) is told
+
+
+def test_field_of_view_backgrounds_scaled_to_few_counts_are_remarked_on():
+    metrics = [{"obs_id": number, "field_counts": counts} for number, counts in ((1, 100), (2, 25), (3, 64))]
+    found = fewest_field_counts(metrics)
+    notes = datasets_section(replace(index(member(1)), metrics=found)).notes
+    assert notes[1].startswith(
+        "The background of 2 datasets was scaled to fewer than 100 counts, that of observation 2 to 25: its scale is"
+        " uncertain by 20 %."
+    )
+    assert fewest_field_counts([metrics[0], {"obs_id": 4}]) == {}
 
 
 def test_cumulative_significance_by_li_and_ma():

@@ -13,6 +13,7 @@ from gammapy.maps import Map, MapAxis, WcsGeom
 from regions import CircleSkyRegion
 
 from gammaops.errors import ConfigError, DataError
+from gammaops.physics.background import Background
 from gammaops.physics.exclusion import Exclusion, read_mask
 from gammaops.physics.reduction import Reduction
 from gammaops.steps import load_science
@@ -138,6 +139,22 @@ def test_field_that_is_excluded_whole_quarantines(reduce, method):
     everything = {**FIELD, "radius": "5 deg"}
     with pytest.raises(DataError, match=f"no-background.*by {method}: too little is left"):
         reduce(METHODS[method], [everything])
+
+
+def test_counts_that_a_field_of_view_background_was_scaled_to_are_those_outside_the_exclusion(reduce, observation):
+    dataset = reduce(METHODS["fov"], [FIELD])
+    background = Background("fov", {}, Exclusion("datasets.background.exclusion", [FIELD]))
+    (counts,) = background.field_metrics(dataset).values()
+    geom = dataset.counts.geom
+    outside = geom.to_image().separation(SkyCoord(FIELD["lon"], FIELD["lat"])) > u.Quantity(FIELD["radius"])
+    # By the very events, in pixels that are safe at any energy of the map, and not in the circle.
+    events = observation.events
+    inside = (events.energy > 0.5 * u.TeV) & (events.energy < 50 * u.TeV)
+    pixels = geom.to_image().coord_to_idx(events.radec[inside], clip=True)
+    allowed = outside & dataset.mask_safe.data.all(axis=0)
+    on_map = geom.to_image().contains(events.radec[inside])
+    assert counts == (allowed[pixels[1], pixels[0]] & on_map).sum() > 0
+    assert Background("ring", {}, Exclusion("k", None)).field_metrics(dataset) == {}
 
 
 def test_events_without_phase_quarantine_with_the_name_of_the_column(reduce):

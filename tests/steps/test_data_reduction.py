@@ -29,7 +29,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 from regions import CircleSkyRegion
 
-from gammaops.errors import NoWorkFound
+from gammaops.errors import ConfigError, NoWorkFound
 from gammaops.physics.datasets_io import read_dataset, read_datasets
 from gammaops.simulation import ArchivePlan, simulate_archive
 from gammaops.steps import load_science
@@ -190,7 +190,7 @@ def test_exclusion_mask_that_is_none_is_no_observations_fault(driver, archive, t
     path = tmp_path / "mask.fits"
     path.write_text("no mask")
     config = driver.spectrum_config(archive, background={"method": "reflected", "exclusion": str(path)})
-    with pytest.raises(OSError, match="FITS"):
+    with pytest.raises(ConfigError, match=r"mask\.fits' cannot be read: no map is in it; expected a FITS map"):
         driver.run_fan("data-reduction", config, tmp_path)
 
 

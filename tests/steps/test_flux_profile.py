@@ -20,6 +20,7 @@ from gammaops.config import parse_config
 from gammaops.errors import ConfigError
 from gammaops.physics.datasets_io import read_dataset, read_datasets, write_dataset
 from gammaops.physics.flux_io import read_flux_points
+from gammaops.report.opening import how_to_open
 from gammaops.steps import load_science
 
 CRAB = {"frame": "icrs", "lon": "83.63 deg", "lat": "22.01 deg"}
@@ -116,9 +117,16 @@ def test_boxes_beyond_the_map_are_rejected_and_the_others_kept(driver, maps):
     assert table["reason"][2] == "it is not within the map of stacked"
 
 
+def test_recipe_of_the_report_opens_a_profile_with_the_right_fluxes(boxes):
+    names: dict = {}
+    exec(how_to_open("flux_profile", str(boxes[0].path)), names)  # noqa: S102 - what the page offers to paste
+    expected = read_flux_points(boxes[0].path)
+    np.testing.assert_allclose(names["points"].flux.data, expected.flux.data, rtol=1e-6)
+
+
 def test_section_says_where_the_flux_is_highest(boxes):
     section = load_science("flux-profile").report(boxes[0])
-    assert "at 0.31°, of 3 regions" in section.notes[0], "the middle of a line of 0.93 deg"
+    assert "at 0.31°; 3 regions within the map." in section.notes[0], "the middle of a line of 0.93 deg"
     assert len(section.tables[0].rows) == 3
 
 

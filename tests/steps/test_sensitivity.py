@@ -59,8 +59,8 @@ def test_single_dataset_in_its_own_bins_loses_only_bins_that_are_not_safe(driver
     dataset = read_dataset(one.members[0].path)
     safe = dataset.mask_safe.data[:, 0, 0]
     assert 0 < found.metrics["bins_left_out"] == int((~safe).sum()) < len(safe) / 2
-    note = f"{found.metrics['bins_left_out']} energy bins are left out: not safe, or without a response."
-    assert load_science("sensitivity").report(found).notes[1] == note
+    why = "not safe, without a response, or beyond the datasets"
+    assert load_science("sensitivity").report(found).notes[1] == f"{(~safe).sum()} energy bins are left out: {why}."
     # Responses are stacked in single precision.
     assert_same(table, SensitivityEstimator(n_sigma=3, gamma_min=5).run(dataset)[safe])
 
@@ -80,6 +80,18 @@ def test_four_times_the_livetime_sees_half_the_flux_where_background_counts(driv
 def test_bins_outside_the_datasets_are_refused_with_their_range(driver, spectra, tmp_path):
     with pytest.raises(AlgorithmError, match=r"the datasets reach from 0\.1 to 100 TeV"):
         estimated(driver, spectra, tmp_path, energy={"min": "200 TeV", "max": "400 TeV", "nbins": 2})
+
+
+def test_bins_beyond_the_datasets_are_told_among_those_left_out(driver, spectra, tmp_path):
+    found, table = estimated(driver, spectra, tmp_path, energy={"min": "1 TeV", "max": "1000 TeV", "nbins": 6})
+    assert table["e_max"].max() < 200, "the datasets end at 100 TeV"
+    left_out = 6 - len(table)
+    assert left_out >= 2
+    assert found.metrics["bins_left_out"] == left_out
+    section = load_science("sensitivity").report(found)
+    assert section.notes[1] == (
+        f"{left_out} energy bins are left out: not safe, without a response, or beyond the datasets."
+    )
 
 
 def test_without_off_counts_it_is_refused(driver, archive, tmp_path):

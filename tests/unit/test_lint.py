@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 
 from gammaops.cli import main
 
@@ -94,6 +96,32 @@ def test_a_file_that_models_name_and_that_is_not_there_is_told(with_models, caps
     models.write_text("components: [{name: crab, type: SkyModel, spatial: {filename: sky.fits}}]", encoding="utf-8")
     (line,) = problems(with_models, capsys, "n_jobs: 1", "n_jobs: 2")
     assert line.startswith("16:31: general.models_file: 'sky.fits' does not exist")
+
+
+def test_a_mask_that_holds_none_is_told(with_models, capsys, monkeypatch):
+    monkeypatch.setenv("GAMMAOPS_DATA", str(with_models))
+    (with_models / "folder").mkdir()
+    (with_models / "text.fits").write_text("no FITS", encoding="utf-8")
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(Table({"a": [1]}), name="OBS_INDEX")]).writeto(
+        with_models / "index.fits"
+    )
+    (with_models / "circle.reg").write_text("icrs;circle(83.63,22.01)\n", encoding="utf-8")
+    for name in ("folder", "text.fits", "index.fits", "circle.reg"):
+        (line,) = problems(with_models, capsys, "method: reflected", f"method: reflected, exclusion: {name}")
+        assert line.startswith("26:35: datasets.background.exclusion: "), name
+        assert "cannot be read" in line, name
+
+
+def test_a_list_of_observations_is_read(with_models, capsys, monkeypatch):
+    monkeypatch.setenv("GAMMAOPS_DATA", str(with_models))
+    datastore = "datastore: $GAMMAPY_DATA/hess-dl3-dr1"
+    (line,) = problems(with_models, capsys, datastore, f"{datastore}\n  obs_file: ids.txt")
+    assert line.startswith("19:3: observations.obs_file: 'ids.txt' does not exist")
+    (with_models / "ids.txt").write_text("23523\nx\n", encoding="utf-8")
+    (line,) = problems(with_models, capsys, datastore, f"{datastore}\n  obs_file: ids.txt")
+    assert line == (
+        f"{with_models / 'ids.txt'}:2:1: observations.obs_file: 'x' is not an observation; expected one obs_id per line"
+    )
 
 
 def test_decisions_are_read_and_everything_wrong_in_them_is_told(with_models, capsys):

@@ -73,9 +73,17 @@ class Background:
 
     def check(self) -> None:
         """Make a maker and read the exclusion, so that no observation is blamed where they are wrong."""
-        _ = self.exclusion.maps, self.exclusion.regions
+        self.exclusion.check()
         if self.method is not None:
             self.maker(None)
+
+    def field_metrics(self, dataset: MapDataset) -> dict[str, int]:
+        """Counts that the field-of-view background of `dataset` was scaled to; empty for other methods."""
+        if self.method != "fov":
+            return {}
+        allowed = self.exclusion.on(dataset.counts.geom.to_image())
+        used = dataset.mask_safe.data & (True if allowed is None else allowed.data)
+        return {"field_counts": int(dataset.counts.data[used].sum())}
 
     def maker(self, mask: WcsNDMap | None) -> Maker:
         """Gammapy's maker with an exclusion mask."""

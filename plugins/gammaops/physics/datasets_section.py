@@ -11,6 +11,7 @@ from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
 from gammaops.physics.containment import containment_note
 from gammaops.physics.datasets_io import read_dataset
+from gammaops.physics.field_scale import few_counts_note, scaled_to_sources_note
 from gammaops.physics.figures import draw_cumulative_significance, draw_energy_ranges, draw_rates, encode
 from gammaops.physics.notation import plain
 from gammaops.steps.base import Figure, Section, Table
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cumulative", "datasets_section"]
 
-EXCLUSION = "datasets.background.exclusion"
 HOUR_S, MINUTE_S = 3600.0, 60.0
 COUNTS = ("counts", "counts_off", "background", "excess", "sqrt_ts")
 
@@ -37,29 +37,17 @@ def datasets_section(product: Product) -> Section:
     maps = any(_is_map(member) for member in members)
     return Section(
         title="Datasets",
-        notes=tuple(
-            filter(None, (_headline(rows, maps), containment_note(product.metrics), _scaled_to_sources(product)))
-        ),
+        notes=tuple(filter(None, (_headline(rows, maps), *_remarks(product)))),
         figures=tuple(_figures(rows, maps)) if len(rows) > 1 else (),
         tables=(_table(rows, maps),),
     )
 
 
-def _scaled_to_sources(product: Product) -> str:
-    """That a field-of-view background without exclusion is scaled to the sources too; empty where it is not so."""
-    sidecar = product.sidecar
-    background = sidecar.get("config", {}).get("datasets", {}).get("background", {})
-    excluded = (
-        background.get("exclusion")
-        or EXCLUSION in sidecar.get("files", {})
-        or sidecar.get("inputs", {}).get("exclusion")
-    )
-    if background.get("method") != "fov" or excluded:
-        return ""
-    return (
-        "The background was scaled to all counts of the field, those of its sources among them, so that maps show too"
-        f" little excess. Name the sources in {EXCLUSION}."
-    )
+def _remarks(product: Product) -> Iterator[str]:
+    """What may mislead whoever reads the numbers; empty texts where there is nothing to say."""
+    yield containment_note(product.metrics)
+    yield scaled_to_sources_note(product.sidecar)
+    yield few_counts_note(product.metrics)
 
 
 def _numbers(member: Product) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A mask is true where background may be estimated, as in gammapy, and says nothin
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Exclusion", "read_mask"]
 
 DS9_SUFFIX = ".reg"
+REGIONS = "regions as DS9 writes them, such as icrs;circle(83.63,22.01,0.3)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class Exclusion:
     def __bool__(self) -> bool:
         return bool(self.given or self.masks)
 
+    def check(self) -> None:
+        """Read all of it, so that what is wrong in there is told before anything is computed.
+
+        Raises
+        ------
+        ConfigError
+            If the file or the text of a region cannot be read.
+        """
+        _ = self.maps, self.regions
+
     def on(self, geom: WcsGeom) -> WcsNDMap | None:
         """The mask on an image geometry, true where background may be estimated; None if nothing is excluded."""
         if not self:
@@ -63,8 +75,18 @@ class Exclusion:
     @cached_property
     def maps(self) -> list[Map]:
         """The masks that come as maps."""
-        given = [Path(self.given)] if isinstance(self.given, str) and not self._is_region_file else []
-        return [read_mask(path) for path in (*given, *self.masks)]
+        given = [self._given_mask()] if isinstance(self.given, str) and not self._is_region_file else []
+        return [*given, *(read_mask(path) for path in self.masks)]
+
+    def _given_mask(self) -> Map:
+        try:
+            return read_mask(Path(str(self.given)))
+        except (OSError, LookupError, ValueError, TypeError) as error:
+            # Those of the file system have a number, astropy's own about the content have none.
+            if getattr(error, "errno", None) not in (None, errno.EISDIR):
+                raise
+            expected = "a FITS map as gammapy writes it, false where excluded, or DS9 regions in a file *.reg"
+            raise self._problem(str(self.given), "no map is in it", expected) from error
 
     @cached_property
     def regions(self) -> list[SkyRegion]:
@@ -76,7 +98,8 @@ class Exclusion:
             If the text of a region cannot be read.
         """
         if isinstance(self.given, str):
-            return list(self._read(Path(self.given).read_text(encoding="utf-8"))) if self._is_region_file else []
+            text = Path(self.given).read_text(encoding="utf-8", errors="replace") if self._is_region_file else ""
+            return list(self._read(text)) if self._is_region_file else []
         return [region for item in self.given or () for region in self._regions_of(item)]
 
     @property
@@ -98,9 +121,8 @@ class Exclusion:
             raise self._problem(text, "no region on the sky is in it")
         yield from found
 
-    def _problem(self, text: str, why: str) -> ConfigError:
+    def _problem(self, text: str, why: str, expected: str = REGIONS) -> ConfigError:
         message = f"{text.strip()[:100]!r} cannot be read: {why}"
-        expected = "regions as DS9 writes them, such as icrs;circle(83.63,22.01,0.3)"
         return ConfigError([Problem("config", 0, 0, self.key, message, expected)])
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gammapy.modeling import Parameter
     from gammapy.modeling.models import Models
 
-__all__ = ["fit_section", "low_off_warning"]
+__all__ = ["fit_section", "low_off_warning", "without_background_warning"]
 
 SHARE_PERCENT = 10.0
 """ON counts in bins with few OFF counts above which a joint fit is called biased."""
@@ -42,11 +42,11 @@ def fit_section(models: Models, fit: Mapping[str, Any]) -> Section:
     """
     rows = [row for model in models for row in _parameter_rows(model)]
     about = f"{fit['message']} Fit statistic {fit['total_stat']:.1f} after {fit['nfev']} evaluations."
-    warning = low_off_warning(fit)
+    warnings = tuple(filter(None, (low_off_warning(fit), without_background_warning(fit))))
     return Section(
         title="Fit",
         notes=tuple(filter(None, (_fit_headline(models), about, _without_errors(fit), _datasets_in_words(fit)))),
-        warnings=(warning,) if warning else (),
+        warnings=warnings,
         figures=tuple(_fit_figures(fit.get("counts"))),
         tables=(Table(("Parameter", "Value ± 1 σ", "Unit", ""), rows),),
     )
@@ -71,6 +71,17 @@ def low_off_warning(fit: Mapping[str, Any]) -> str:
         " Such a fit is biased: a spectrum typically comes out too soft, by 0.1 or 0.2 in the index for 15 to 20 short"
         f" observations with 24 bins per decade, and too faint. What to do: {stacking}take wider energy bins."
         " gammaops toys measures the bias of this analysis."
+    )
+
+
+def without_background_warning(fit: Mapping[str, Any]) -> str:
+    """That all counts were taken for the source's; empty if there is a background, or none of the counts is known."""
+    found = fit.get("counts") or {}
+    if fit.get("off_counts") or not sum(found.get("counts", ())) or sum(found["background"]):
+        return ""
+    return (
+        "No background was estimated: all counts were fitted as the source's, those of the background among them, so"
+        " that every flux from here on is too high. What to do: name a datasets.background.method."
     )
 
 

@@ -18,6 +18,7 @@ from gammaops.physics.archive import Archive, as_text
 from gammaops.physics.duplicates import Chosen, chosen
 from gammaops.physics.geometry import sky_coord
 from gammaops.physics.listed_files import ListedFiles
+from gammaops.physics.obs_lists import read_obs_ids
 from gammaops.physics.overrides import read_overrides, unknown_decisions
 from gammaops.physics.quality import quality_cuts
 
@@ -147,27 +148,12 @@ def _configured_ids(selection: Mapping[str, Any]) -> list[int] | None:
         key, source, ids = "observations.obs_ids", "config", [int(obs_id) for obs_id in selection["obs_ids"]]
     elif selection["obs_file"]:
         key, source = "observations.obs_file", selection["obs_file"]
-        ids = _ids_in(Path(source), key)
+        ids = read_obs_ids(Path(source), key)
     else:
         return None
     if not ids:
         raise ConfigError([Problem(source, 0, 0, key, "lists no observation", "at least one obs_id")])
     return ids
-
-
-def _ids_in(path: Path, key: str) -> list[int]:
-    """One obs_id per line; what follows ``#`` is a comment."""
-    # A file that is no text has lines that are no numbers either, and is refused for them.
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    words = [(number, line.split("#")[0].strip()) for number, line in enumerate(lines, start=1)]
-    problems = [
-        Problem(str(path), number, 1, key, f"{word[:40]!r} is not an observation", "one obs_id per line")
-        for number, word in words
-        if word and not (word.isascii() and word.isdigit())
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return [int(word) for _, word in words if word]
 
 
 def _in_scope(archive: Archive, scope: Scope) -> np.ndarray:

@@ -36,8 +36,12 @@ def profile_section(profile: FluxPoints) -> Section:
     place = np.unravel_index(np.nanargmax(flux), flux.shape)
     centre = profile.geom.axes["projected-distance"].center.to_value("deg")[place[0]]
     height = measured(flux[place], _values(profile, "flux_err")[place])
-    headline = f"Highest flux {height} {unit_text(FLUX)} at {centre:.2f}°, of {flux.shape[0]} regions."
+    headline = f"Highest flux {height} {unit_text(FLUX)} at {centre:.2f}°; {_regions(flux)} within the map."
     return Section("Flux profile", (figure,), (Table(header, rows),), (headline,))
+
+
+def _regions(flux: np.ndarray) -> str:
+    return f"{len(flux)} region{'s' if len(flux) != 1 else ''}"
 
 
 def _values(profile: FluxPoints, name: str) -> np.ndarray:

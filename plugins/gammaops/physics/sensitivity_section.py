@@ -49,7 +49,8 @@ def sensitivity_section(found: table.Table) -> Section:
     ]
     figure = Figure(caption, encode(partial(draw_sensitivity, found=found)))
     left_out = found.meta["bins_left_out"]
-    notes = (f"{left_out} energy bins are left out: not safe, or without a response.",) if left_out else ()
+    bins = "1 energy bin is" if left_out == 1 else f"{left_out} energy bins are"
+    notes = (f"{bins} left out: not safe, without a response, or beyond the datasets.",) if left_out else ()
     return Section("Sensitivity", (figure,), (Table(header, rows),), (headline, *notes))
 
 

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 __all__ = ["how_to_open", "local_path"]
 
-# Without the reference model gammapy guesses one, and the fluxes come out wrong by several per cent or more.
 _FLUX_POINTS = """\
+# Without its model gammapy guesses one, and the fluxes come out wrong, a light curve's by tens of per cent.
 from astropy.table import Table
 from gammapy.estimators import FluxPoints
 from gammapy.modeling.models import Models
@@ -15,6 +15,16 @@ from gammapy.modeling.models import Models
 path = {path}
 model = Models.from_yaml("\\n".join(Table.read(path, hdu="MODEL")["YAML"]))[0]
 points = FluxPoints.read(path, reference_model=model)"""
+
+_FLUX_MAPS = """\
+from astropy.table import Table
+from gammapy.estimators import FluxMaps
+from gammapy.modeling.models import Models
+
+path = {path}
+model = Models.from_yaml("\\n".join(Table.read(path, hdu="MODEL")["YAML"]))[0]
+found = FluxMaps.read(path)
+maps = FluxMaps(found._data, reference_model=model, meta=found.meta, gti=found.gti)"""
 
 _RECIPES = MappingProxyType(
     {
@@ -32,6 +42,12 @@ points.to_table(sed_type="dnde", formatted=True)""",
         "light_curve": _FLUX_POINTS
         + """
 points.to_table(sed_type="flux", format="lightcurve", formatted=True)""",
+        "flux_profile": _FLUX_POINTS
+        + """
+points.to_table(sed_type="flux", format="profile", formatted=True)""",
+        "ts_map": _FLUX_MAPS
+        + """
+maps.sqrt_ts.plot_interactive(add_cbar=True)""",
         "excess_map": """\
 from gammapy.estimators import FluxMaps
 

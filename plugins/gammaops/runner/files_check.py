@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gammaops.config import is_allowed, is_elsewhere, resolve_data_path
 from gammaops.errors import ConfigError, Problem
 from gammaops.runner.named_files import MODELS_KEY, named_by
-from gammaops.runner.science import read_overrides
+from gammaops.runner.science import check_exclusion, read_obs_ids, read_overrides
 from gammaops.schema import value_at
 
 if TYPE_CHECKING:
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["file_problems", "parameter_file_problems"]
 
 OVERRIDES_KEY = "observations.quality.overrides"
+EXCLUSION_KEY = "datasets.background.exclusion"
+LIST_KEY = "observations.obs_file"
 # What reads a file as its step will.
-_READERS: dict[str, Callable[[Path], object]] = {MODELS_KEY: named_by, OVERRIDES_KEY: read_overrides}
+_READERS: dict[str, Callable[[Path], object]] = {
+    MODELS_KEY: named_by,
+    OVERRIDES_KEY: read_overrides,
+    EXCLUSION_KEY: lambda path: check_exclusion(EXCLUSION_KEY, str(path)),
+    LIST_KEY: lambda path: read_obs_ids(path, LIST_KEY),
+}
 
 
 def parameter_file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
@@ -42,7 +49,7 @@ def parameter_file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]
 
 
 def file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
-    """Files that a config names, and that are absent, outside the allowed folders or no YAML; for whoever writes it.
+    """Files that a config names, and that are absent, outside the allowed folders or unreadable; for whoever writes it.
 
     Nothing is said of what begins in a data folder that is not named here; of folders of data, which may still be on
     their way, only that they are outside.

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from gammaops.steps.base import Measurement
 
 __all__ = [
+    "check_exclusion",
     "make_reproducible",
     "measured",
+    "read_obs_ids",
     "read_overrides",
     "read_rows",
     "render_report",
@@ -48,6 +50,17 @@ def read_overrides(path: Path) -> Mapping[int, Any]:
     """What people have decided about single observations."""
     decisions: Mapping[int, Any] = import_module("gammaops.physics.overrides").read_overrides(path)
     return decisions
+
+
+def check_exclusion(key: str, given: object) -> None:
+    """Read what a config excludes: a mask, a region file or a list of regions."""
+    import_module("gammaops.physics.exclusion").Exclusion(key, given).check()
+
+
+def read_obs_ids(path: Path, key: str) -> Sequence[int]:
+    """The observations that a text file lists."""
+    obs_ids: Sequence[int] = import_module("gammaops.physics.obs_lists").read_obs_ids(path, key)
+    return obs_ids
 
 
 def read_rows(path: Path) -> Sequence[dict[str, Any]]:

@@ -16,6 +16,7 @@ from gammaops.physics.dataset_metrics import dataset_metrics, row_of_sum
 from gammaops.physics.datasets_io import read_dataset, write_dataset
 from gammaops.physics.datasets_section import datasets_section
 from gammaops.physics.dl3 import hdu_rows, read_observation
+from gammaops.physics.field_scale import fewest_field_counts
 from gammaops.physics.observation_table import observation_table
 from gammaops.physics.reduction import Reduction
 from gammaops.physics.stacking import write_stack
@@ -103,9 +104,11 @@ def run(
     index = json.loads(row["index"])
     observation = read_observation(prepared.folder, int(row["obs_id"]), hdu_rows(row["hdus"]), prepared.needed, index)
     observation = cut(observation, row)
-    dataset = prepared.reduction_with(inputs).run(observation, slice_name(observation.obs_id, row))
+    reduction = prepared.reduction_with(inputs)
+    dataset = reduction.run(observation, slice_name(observation.obs_id, row))
     metrics = {**dataset_metrics(dataset, observation), "zenith_deg": index.get("ZEN_PNT")}
-    if prepared.reduction.corrects_containment:
+    metrics |= reduction.background.field_metrics(dataset)
+    if reduction.corrects_containment:
         metrics |= containment_metrics(observation, dataset.counts.geom, metrics["energy_min_tev"])
     write_dataset(dataset, out["dataset"])
     log.info("%s: %s counts, excess %s", dataset.name, metrics["counts"], metrics["excess"])
@@ -132,8 +135,9 @@ def collect(
     counts = {
         key: sum(part.metrics[key] for part in parts) for key in ("counts", "counts_off") if key in parts[0].metrics
     }
-    containment = joint_containment(part.metrics for part in parts)
-    return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts, **containment}
+    found = [part.metrics for part in parts]
+    remarkable = {**joint_containment(found), **fewest_field_counts(found)}
+    return {"observations": len(total["obs_ids"]), "livetime_s": total["livetime_s"], **counts, **remarkable}
 
 
 def report(product: Product) -> Section:

@@ -59,7 +59,8 @@ def run(prepared: Prepared, inputs: Mapping[str, Sequence[Product]], out: Mappin
     estimated = prepared.estimator.run(dataset)
     table = _usable(estimated, dataset.mask_safe.data[:, 0, 0])
     livetime = livetime_seconds(dataset)
-    left_out = len(estimated) - len(table)
+    wanted = prepared.axis.nbin if prepared.axis is not None else len(estimated)
+    left_out = wanted - len(table)
     table.meta = {"livetime_s": livetime, "n_sigma": float(prepared.estimator.n_sigma), "bins_left_out": left_out}
     table.write(out["sensitivity"], format="ascii.ecsv", overwrite=True)
     metrics = {"livetime_s": livetime, "bins": len(table), "bins_left_out": left_out, **_best(table)}
