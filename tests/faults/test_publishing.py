@@ -8,12 +8,15 @@ import os
 import random
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
-from gammaops.products import ProductStore, content_key
+from gammaops.products import ProductStore, RunFolder, content_key
+from gammaops.products.objects import ObjectFiles
+from gammaops.runner.history import listed_runs
 
 # Python's clean-up of children that are forked from a process with threads is not what is tested here.
 pytestmark = [pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"), pytest.mark.requirement("R6")]
@@ -112,6 +115,93 @@ def check_race(root: str) -> None:
     assert whole(root) == len(NUMBERS)
     # Neither a second payload nor a copy in the making is left.
     assert len(list(ProductStore(root).files.names("products"))) == 2 * len(NUMBERS)
+
+
+def claim(root: str) -> str:
+    """Begin a run and tell its version."""
+    request = {"begun": "2026-11-27T08:00:00.000000+00:00"}
+    return RunFolder.new(ProductStore(root), "crab", "night", request, b"steps: []\n").version
+
+
+def is_killed(work: Callable[[], object]) -> bool:
+    """Whether this work kills its process."""
+    process = FORK.Process(target=work)
+    process.start()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def claim_killed_at(root: str, event: int) -> bool:
+    """Whether a claim was killed as it began its so-manieth call on the file system."""
+    left = iter(range(event))
+
+    def hook(name: str, _: object) -> None:
+        if name in {"open", "os.mkdir", "os.link", "os.rename", "os.remove", "os.rmdir"} and next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def work() -> None:
+        sys.addaudithook(hook)
+        claim(root)
+
+    return is_killed(work)
+
+
+def claim_killed_after(root: str, puts: int) -> bool:
+    """Whether a claim in an object store was killed after so many objects."""
+    left, put = iter(range(puts)), ObjectFiles.create
+
+    def create(self: ObjectFiles, name: str, content: bytes) -> None:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        put(self, name, content)
+
+    def work() -> None:
+        ObjectFiles.create = create
+        claim(root)
+
+    return is_killed(work)
+
+
+def versions(root: str) -> list[str]:
+    """The versions that anybody is shown."""
+    store = ProductStore(root)
+    found = [folder.version for folder in RunFolder.all(store, "crab")]
+    assert sorted(folder.version for _, folder, _ in listed_runs(store, "crab")) == found
+    return found
+
+
+def test_run_killed_at_any_moment_of_its_beginning_leaves_a_whole_version_or_none(tmp_path):
+    whole = {"begun.20261127080000000000", "config.yaml", "request.json"}
+    moment = 0
+    while claim_killed_at(str(tmp_path / str(moment)), moment):
+        root = tmp_path / str(moment)
+        seen = sorted(root.glob("runs/crab/*/*"))
+        assert [{path.name for path in folder.iterdir()} for folder in seen] == [whole] * len(seen)
+        assert versions(str(root)) == [folder.name for folder in seen]
+        assert claim(str(root)) == f"v{len(seen) + 1:03}"
+        moment += 1
+    assert moment > 10
+
+
+def test_of_eight_runs_that_begin_at_once_each_has_a_version_of_its_own(tmp_path):
+    starters = [FORK.Process(target=claim, args=(str(tmp_path),)) for _ in range(8)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert versions(str(tmp_path)) == [f"v{number:03}" for number in range(1, 9)]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.s3
+def test_run_killed_at_its_beginning_in_an_object_store_is_no_version(bucket):
+    for puts in range(3):
+        root = f"{bucket}/{puts}"
+        assert claim_killed_after(root, puts)
+        assert versions(root) == []
+        claimed = claim(root)
+        assert claimed == ("v002" if puts else "v001"), "the number may be somebody's who is slow"
+        assert versions(root) == [claimed]
 
 
 def test_writer_killed_at_a_hundred_moments_leaves_only_whole_products(tmp_path):

@@ -16,7 +16,6 @@ MOMENT = "2026-11-{:02d}T08:00:00.000000+00:00"
 
 def ended(store: ProductStore, name: str, day: int) -> RunFolder:
     folder = RunFolder.new(store, "crab", name, {"begun": MOMENT.format(day), "params": {}, "reuse": "use"})
-    folder.create("config.yaml", b"")
     folder.create_json("run.json", {"name": name})
     return folder
 

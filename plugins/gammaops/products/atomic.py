@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["create", "move_into_place", "replace"]
+__all__ = ["create", "create_folder", "move_into_place", "replace"]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -53,6 +55,29 @@ def create(target: Path, content: bytes) -> None:
     """
     with _temporary(target, content) as temporary:
         os.link(temporary, target)
+    _sync_folder(target.parent)
+
+
+def create_folder(target: Path, files: Mapping[str, bytes], scratch: Path) -> None:
+    """Write a new folder with files in it, by way of a scratch area of the same disk; of two exactly one succeeds.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a folder already that is not empty.
+    """
+    staged = scratch / uuid.uuid4().hex
+    try:
+        for name, content in files.items():
+            create(staged / name, content)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.rename(target)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise FileExistsError(errno.EEXIST, "there is such a folder", str(target)) from error
+        raise
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
     _sync_folder(target.parent)
 
 

@@ -10,7 +10,7 @@ from gammaops.errors import ProductError
 from gammaops.products.local import LocalFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gammaops.products.digests import Digests
     from gammaops.products.entries import Entry
@@ -50,6 +50,12 @@ class Files(Protocol):
 
     def create(self, name: str, content: bytes) -> None:
         """Write a file that is not there yet; of two that race exactly one succeeds."""
+
+    def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write the files of a folder that has none yet; of two that race exactly one succeeds.
+
+        Whoever is killed in between leaves nothing, or on an object store some of the files but not the last.
+        """
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file, in the place of an older one at once."""

@@ -14,7 +14,7 @@ from gammaops.products.keys import file_sha256
 from gammaops.products.leftovers import scratch_leftovers, temporaries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gammaops.products.leftovers import Leftover
 
@@ -62,6 +62,10 @@ class LocalFiles:
     def create(self, name: str, content: bytes) -> None:
         """Write a file that is not there yet, whole or not at all."""
         atomic.create(self.root / name, content)
+
+    def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write the files of a folder that has none yet, all at once."""
+        atomic.create_folder(self.root / name, files, self.scratch)
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file, in the place of an older one at once."""

@@ -20,7 +20,7 @@ from gammaops.products.keys import file_sha256
 from gammaops.products.leftovers import scratch_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gammaops.products.leftovers import Leftover
 
@@ -103,6 +103,11 @@ class ObjectFiles:
     def create(self, name: str, content: bytes) -> None:
         """Write an object that is not there yet: a conditional put."""
         self._system.pipe_file(self._path(name), content, mode="create")
+
+    def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write the objects of a folder one after the other; a rival cannot write the first any more."""
+        for file, content in files.items():
+            self.create(f"{name}/{file}", content)
 
     def replace(self, name: str, content: bytes) -> None:
         """Write an object, in the place of an older one."""

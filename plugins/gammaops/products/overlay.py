@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gammaops.products.local import LocalFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from gammaops.products.entries import Entry
     from gammaops.products.files import Files
@@ -67,6 +67,12 @@ class OverlayFiles:
         if self.exists(name):
             raise FileExistsError(name)
         self._own.create(name, content)
+
+    def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write the files of a folder that has none to be seen."""
+        if any(self.names(name)):
+            raise FileExistsError(name)
+        self._own.create_folder(name, files)
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file, before that of the store."""

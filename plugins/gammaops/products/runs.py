@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from gammaops.products.store import ProductStore
 
-__all__ = ["BEGUN", "REOPENED", "RunFolder", "moment_of", "run_label"]
+__all__ = ["BEGUN", "CONFIG", "REOPENED", "REQUEST", "RunFolder", "moment_of", "run_label"]
 
 LABEL_LENGTH = 60
 REQUEST = "request.json"
@@ -42,8 +43,9 @@ def moment_of(request: Mapping[str, Any]) -> str:
 class RunFolder:
     """``runs/<analysis>/<run label>/v<NNN>``: one execution of one run.
 
-    Its files are written once, but for markers that are there only while something is going on. ``request.json``
-    claims the folder, and ``config.yaml`` comes after it: a folder without that is no run.
+    Its files are written once, but for markers that are there only while something is going on. It begins with
+    ``request.json`` and ``config.yaml``, on a disk at once; on an object store the first claims it and the other comes
+    last. A folder without that is no version, for nobody.
 
     Parameters
     ----------
@@ -56,22 +58,22 @@ class RunFolder:
     relative: str
 
     @classmethod
-    def new(cls, store: ProductStore, analysis: str, name: str, request: Mapping[str, Any]) -> RunFolder:
+    def new(
+        cls, store: ProductStore, analysis: str, name: str, request: Mapping[str, Any], config: bytes = b""
+    ) -> RunFolder:
         """Claim the next version of the run called `name`; of two that race each gets one of its own."""
-        return cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request))
+        return cls._claimed(store, f"runs/{analysis}/{run_label(name)}", canonical_json(request), config)
 
     @classmethod
-    def _claimed(cls, store: ProductStore, parent: str, request: bytes) -> RunFolder:
+    def _claimed(cls, store: ProductStore, parent: str, request: bytes, config: bytes) -> RunFolder:
         version = max((int(folder.version[1:]) for folder in cls._below(store, parent)), default=0)
+        files = {REQUEST: request, f"{BEGUN}{moment_of(json.loads(request))}": b"", CONFIG: config}
         while True:
             version += 1
             folder = cls(store, f"{parent}/v{version:03d}")
-            try:
-                folder.create(REQUEST, request)
-            except FileExistsError:
-                continue
-            folder.create(f"{BEGUN}{moment_of(json.loads(request))}", b"")
-            return folder
+            with suppress(FileExistsError):
+                store.files.create_folder(folder.relative, files)
+                return folder
 
     @classmethod
     def of(cls, store: ProductStore, uri: str) -> RunFolder:
@@ -85,8 +87,8 @@ class RunFolder:
 
     @classmethod
     def _below(cls, store: ProductStore, folder: str) -> list[RunFolder]:
-        parents = {PurePosixPath(name).parent for name in store.files.names(folder)}
-        found = [path for path in parents if re.fullmatch(r"v\d+", path.name)]
+        paths = [PurePosixPath(name) for name in store.files.names(folder)]
+        found = [path.parent for path in paths if path.name == CONFIG and re.fullmatch(r"v\d+", path.parent.name)]
         return [cls(store, str(path)) for path in sorted(found, key=lambda path: (path.parent, int(path.name[1:])))]
 
     @classmethod
@@ -179,9 +181,7 @@ class RunFolder:
     def successor(self) -> RunFolder:
         """A further version of the same run, same request and config: tasks were cleared after it had ended."""
         parent = str(PurePosixPath(self.relative).parent)
-        folder = self._claimed(self.store, parent, self.read(REQUEST))
-        folder.create(CONFIG, self.read(CONFIG))
-        return folder
+        return self._claimed(self.store, parent, self.read(REQUEST), self.read(CONFIG))
 
     def point_latest(self) -> None:
         """Let ``latest`` beside the versions name this one."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gammaops.errors import ProductError
 from gammaops.products import RunFolder
-from gammaops.products.runs import BEGUN, moment_of
+from gammaops.products.runs import BEGUN, CONFIG, REQUEST, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def listed_runs(store: ProductStore, analysis: str) -> list[tuple[Age, RunFolder
         files[relative].append(file)
     found = []
     for relative, names in files.items():
-        if "request.json" not in names:
+        if not {REQUEST, CONFIG} <= set(names):
             continue
         folder = RunFolder(store, relative)
         moments = [name.removeprefix(BEGUN) for name in names if name.startswith(BEGUN)]

@@ -160,8 +160,7 @@ def begin(
     """
     request = requested(config, scope, name=name, reuse=reuse, steps=steps)
     request |= {"params": dict(params or {}), "who": asdict(who or Provenance())}
-    folder = RunFolder.new(store, config.name, name, request)
-    folder.create("config.yaml", f"{FROZEN_HEADER}{config.to_yaml()}".encode())
+    folder = RunFolder.new(store, config.name, name, request, f"{FROZEN_HEADER}{config.to_yaml()}".encode())
     return folder.uri_of("config.yaml")
 
 
