@@ -421,6 +421,19 @@ def test_night_without_observations_is_green_and_says_so(tmp_path: Path) -> None
     assert "night 2026-12-24" in result.verdict.line
 
 
+@pytest.mark.requirement("R26")
+def test_alerts_of_a_light_curve_look_at_nothing_in_a_run_of_other_steps(tmp_path: Path) -> None:
+    steps = "[{name: reduce, tag: data-reduction}, {tag: fit}, {tag: light-curve}]"
+    text = CONFIG.replace("[{name: reduce, tag: data-reduction}]", steps) + (
+        "general: {models_file: crab-1d.yaml}\n"
+        "light_curve: {energy_edges: {min: 1 TeV, max: 10 TeV, nbins: 1}}\n"
+        "alerts: {flare: {flux_above: 5e-11 cm-2 s-1, tell: shift}, lost: {quarantined_above: 0 %, tell: shift}}\n"
+    )
+    result = run(tmp_path, text, obs_ids=[1, 2], steps=("reduce",))
+    (alert,) = RunFolder.of(ProductStore(tmp_path), result.report).read_json("run.json")["alerts"]
+    assert alert["rule"] == "lost"
+
+
 @pytest.mark.requirement("R12")
 def test_run_whose_observations_are_of_another_night_says_so_where_it_says_that_it_had_no_work(tmp_path: Path) -> None:
     result = run(tmp_path, nights=["2026-12-24"], obs_ids=[1])

@@ -20,17 +20,17 @@ FLUX = "flux"
 
 
 def flux_product(plan: Plan, rule: Mapping[str, Any]) -> str:
-    """The product whose fluxes a rule with ``flux_above`` looks at.
+    """The product whose fluxes a rule with ``flux_above`` looks at; empty if the plan has no step that makes one.
 
     Parameters
     ----------
     plan : Plan
-        That of the whole analysis, which has been checked.
+        Of an analysis that has been checked; of some of its steps perhaps.
     rule : mapping
         One of ``alerts:``, normalised.
     """
     measured = [name for step in plan.steps if FLUX in step.spec.measures for name in step.products.values()]
-    return str(rule["product"] or measured[0])
+    return str(rule["product"] or next(iter(measured), ""))
 
 
 def alert_problems(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from gammaops.alerts import Alert, Facts, raised, unread_alert
 from gammaops.alerts.tonight import nights_of
-from gammaops.plan import make_plan
 from gammaops.plan.alerts import flux_product
 from gammaops.products import RunFolder
 from gammaops.runner.science import measured
@@ -68,12 +67,11 @@ def raised_alerts(
 
 def _measurements(run: Run, products: Mapping[str, Product]) -> tuple[dict[str, Sequence[Measurement]], list[Alert]]:
     """What the products have measured that rules look at, by rule, and an alert for each that cannot be read."""
-    plan = make_plan(run.config)
-    tags = {name: step.spec.tag for step in plan.steps for name in step.products.values()}
+    tags = {name: step.spec.tag for step in run.plan.steps for name in step.products.values()}
     found: dict[str, Sequence[Measurement]] = {}
     unread: list[Alert] = []
     for name, rule in run.config.alerts.items():
-        product = flux_product(plan, rule) if rule["flux_above"] is not None else ""
+        product = flux_product(run.plan, rule) if rule["flux_above"] is not None else ""
         if product not in products:
             continue
         try:
