@@ -289,13 +289,38 @@ def test_withdrawn_observation_is_found_and_its_night_made_without_it(
     run(store.root, nights=NIGHTS[:1])
     tomorrow = Run.open(begin(config, store, scheduled_scope(config, ["2026-11-04"]), name="tomorrow"))
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
-    for name in ("obs-index.fits.gz", "hdu-index.fits.gz"):
-        table = Table.read(tmp_path / "archive" / name)
-        table[table["OBS_ID"] != 2].write(tmp_path / "archive" / name, overwrite=True)
+    _withdraw(tmp_path / "archive", 2)
     found = late_nights(tomorrow, lambda night: False, 10, Provenance())
     assert [night_of_row(store, row)[0] for row in found] == list(NIGHTS[:1])
     assert ledger(store.root, run(store.root, nights=NIGHTS[:1])) == {1: ("reused", ""), 3: ("reused", "")}
     assert late_nights(tomorrow, lambda night: False, 10, Provenance()) == []
+
+
+@pytest.mark.parametrize("stops", [("", ""), ("2026-11-03T10:54:00", "2026-11-04T10:54:00")], ids=["all", "cumulative"])
+def test_report_of_a_run_of_all_nights_names_what_the_archive_has_withdrawn_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[str, str]
+) -> None:
+    simulate_archive(tmp_path / "archive", ArchivePlan(nights=2, observations=2, duration_min=3, size="small"))
+    monkeypatch.setenv("GAMMAOPS_DATA", str(tmp_path))
+    store = ProductStore(tmp_path / "store")
+
+    def page(label: str, stop: str) -> str:
+        return store.files.read(store.relative(run(store.root, label=label, stop=stop).report)).decode()
+
+    assert "any more" not in page("first", stops[0])
+    _withdraw(tmp_path / "archive", 2)
+    (before,) = (folder.relative for folder in RunFolder.all(store, "simulated"))
+    told = f"2: used by the run before ({before}), and not listed by the archive any more"
+    assert told in page("second", stops[1])
+    assert "any more" not in page("third", stops[1]), "it is told once"
+    records = [folder.read("run.json") for folder in RunFolder.all(store, "simulated")]
+    assert [b"any more" in record for record in records] == [False] * 3, "the record does not depend on other runs"
+
+
+def _withdraw(archive: Path, obs_id: int) -> None:
+    for name in ("obs-index.fits.gz", "hdu-index.fits.gz"):
+        table = Table.read(archive / name)
+        table[table["OBS_ID"] != obs_id].write(archive / name, overwrite=True)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def record(run, nights, digest, value=2.6):
         "digest": digest,
         "metrics": {"parameters": {"index": {**INDEX, "value": value}}},
     }
-    return {"run": run, "nights": nights, "steps": [{"name": "spectrum", "products": [product]}]}
+    step = {"name": "spectrum", "reason": "", "products": [product]}
+    return {"run": run, "nights": nights, "scope": {"nights": nights}, "steps": [step]}
 
 
 @pytest.fixture
