@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from gammaops.orchestration.timetable import DelayedNights
+from gammaops.orchestration.timetable import DelayedIntervals, Nights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -37,7 +37,7 @@ class GammaopsPlugin(AirflowPlugin):
     """Registered by Airflow under this name."""
 
     name = "gammaops"
-    timetables = [DelayedNights]  # noqa: RUF012 - so are the next two: Airflow reads lists
+    timetables = [DelayedIntervals, Nights]  # noqa: RUF012 - so are the next two: Airflow reads lists
     fastapi_apps = [  # noqa: RUF012
         {"app": LazyApp("gammaops.orchestration.ui", "app"), "url_prefix": "/gammaops", "name": "gammaops"}
     ]

@@ -284,7 +284,7 @@ def _problems(
 
 
 def _names(rows: Sequence[LedgerRow], state: str) -> str:
-    names = [f"{row.obs_id} {row.deciding.reason_class}".strip() for row in rows if row.state == state]
+    names = [f"{row.obs_id}: {row.deciding.reason_class}".removesuffix(": ") for row in rows if row.state == state]
     shown = ", ".join(names[:5])
     return f"{shown}, …" if len(names) > 5 else shown
 

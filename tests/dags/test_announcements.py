@@ -82,7 +82,7 @@ steps:
     ("words", "observations", "verdict"),
     [
         ("good, better", 2, "GOOD: 2 expected: 2 done"),
-        ("good, better, truncated", 2, "PARTIAL: 3 expected: 2 done, 1 quarantined (2 truncated)"),
+        ("good, better, truncated", 2, "PARTIAL: 3 expected: 2 done, 1 quarantined (2: truncated)"),
         ("good, absent, truncated", 1, "RED: 2 of 3 quarantined or missing, more than 50 %. 3 expected: 1 done,"),
     ],
 )

@@ -66,7 +66,7 @@ def products(store: ProductStore) -> list[str]:
 def test_products_have_the_bytes_and_names_that_they_have_on_a_disk(bucket, store, tmp_path):
     there, here = process(bucket), process(tmp_path / "disk")
     assert there.verdict == here.verdict
-    assert "2 done, 1 quarantined (2 truncated)" in there.verdict.line
+    assert "2 done, 1 quarantined (2: truncated)" in there.verdict.line
     assert products(store) == products(ProductStore(tmp_path / "disk"))
     assert there.report.startswith(f"{bucket}/runs/crab/")
     assert "truncated" in RunFolder.of(store, there.report).read("report.html").decode()

@@ -67,7 +67,7 @@ def test_every_row_is_told_and_the_late_file_heals_its_night(demo: Demo) -> None
     ]
     late = {name: states(record) for name, record in demo.records.items() if name.startswith("late")}
     assert late == {"late__2025-11-18__1": {4: "reused", 5: "done", 6: "reused"}}
-    assert "PARTIAL: 3 expected: 2 done, 1 quarantined (2 truncated)" in demo.told
+    assert "PARTIAL: 3 expected: 2 done, 1 quarantined (2: truncated)" in demo.told
     assert demo.told.count("report.html") == 5
 
 

@@ -109,7 +109,7 @@ def judged(live) -> Callable[[Mapping[str, object]], tuple[str, str]]:
         ({"night": "2025-06-01"}, "success", "NO_DATA: no observation was expected"),
         ({"obs_ids": [2]}, "failed", "1 expected, none could be used"),
         ({"obs_ids": [1, 2, 3]}, "failed", "1 of 3 quarantined or missing, more than 20 %"),
-        ({"obs_ids": [1, 2, 3, 4, 5]}, "success", ", 1 quarantined (2 truncated)"),
+        ({"obs_ids": [1, 2, 3, 4, 5]}, "success", ", 1 quarantined (2: truncated)"),
     ],
     ids=["none", "all-bad", "too-many-bad", "few-bad"],
 )

@@ -36,7 +36,7 @@ def verdict(record, line, ok=True):
             "tone-warn",
         ),
         ("NO_DATA: no observation was expected", True, "NO DATA", "tone-idle"),
-        ("RED: 1 failed (23523 infrastructure). 2 expected", False, "RED", "tone-bad"),
+        ("RED: 1 failed (23523: infrastructure). 2 expected", False, "RED", "tone-bad"),
     ],
 )
 def test_verdict_is_a_word_a_sign_and_a_colour(record, read, line, ok, word, tone):

@@ -270,7 +270,7 @@ def test_bad_observation_is_quarantined_with_its_reason_and_the_others_go_on(tmp
     result = run(words("a", "truncated", "b", "c", "d"), tmp_path)
     row = record(tmp_path, result)["ledger"][1]
     assert result.verdict.ok
-    assert "PARTIAL: 5 expected: 4 done, 1 quarantined (1 truncated)" in result.verdict.line
+    assert "PARTIAL: 5 expected: 4 done, 1 quarantined (1: truncated)" in result.verdict.line
     assert (row["state"], row["reason_class"], row["reason"]) == ("quarantined", "truncated", "the file ends early")
 
 
@@ -286,7 +286,7 @@ def test_infrastructure_failure_makes_the_run_red_and_keeps_the_others(tmp_path:
     result = run(words("a", "disk", "b"), tmp_path)
     row = record(tmp_path, result)["ledger"][1]
     assert not result.verdict.ok
-    assert "1 failed (1 infrastructure)" in result.verdict.line
+    assert "1 failed (1: infrastructure)" in result.verdict.line
     assert (row["state"], row["reason"]) == ("failed", "OSError: disk full")
     assert states(tmp_path, result) == {0: "done", 1: "failed", 2: "done"}
 

@@ -9,8 +9,8 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from gammaops.nights import night_interval
-from gammaops.orchestration.scope import AUTOMATED
 from gammaops.orchestration.tasks import opened_run, who_asks
+from gammaops.orchestration.timetable import AUTOMATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

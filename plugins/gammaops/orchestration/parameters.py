@@ -23,6 +23,13 @@ TIME_HELP = "UTC unless it says otherwise, e.g. 2004-12-04T18:00:00."
 TARGET = r"^[^\x00-\x1f{}%]{1,80}$"
 RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 LABEL = "^[A-Za-z0-9._-]{1,60}$"
+# No single type, so that the UI makes a field of lines, which gives texts; over the API they are numbers.
+OBS_ID = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": OBS_ID_MAX},
+        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    ]
+}
 KNOWN = frozenset(
     {"obs_ids", "night", "start", "stop", "targets", "release", "steps", "reuse", "config", "label", "dry_run"}
 )
@@ -39,7 +46,7 @@ def _which_observations() -> dict[str, Param]:
         "obs_ids": Param(
             None,
             type=["null", "array"],
-            items={"type": "integer", "minimum": 0, "maximum": OBS_ID_MAX},
+            items=OBS_ID,
             maxItems=MANY,
             uniqueItems=True,
             title="Observations",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gammaops.errors import ConfigError, Problem, ProductError
 from gammaops.nights import last_complete_night, nights_starting_in
 from gammaops.orchestration.parameters import SOURCE
-from gammaops.orchestration.timetable import delay_of
+from gammaops.orchestration.timetable import AUTOMATED, delay_of
 from gammaops.schema.schedules import NIGHTLY
 
 if TYPE_CHECKING:
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from gammaops.config import AnalysisConfig
     from gammaops.steps.base import Scope
 
-__all__ = ["AUTOMATED", "run_scope"]
+__all__ = ["run_scope"]
 
 log = logging.getLogger(__name__)
 
-AUTOMATED = frozenset({"scheduled", "backfill"})
 EVENT = "asset_triggered"
 # Each of these says by itself which observations are meant.
 WAYS = ("night", "obs_ids", "release")
@@ -70,9 +69,11 @@ def _asked(config: AnalysisConfig, params: Mapping[str, Any]) -> dict[str, Any]:
     if len(given) > 1:
         expected = f"one of {', '.join(given)}; targets goes with each of them"
         raise ConfigError([Problem(SOURCE, 0, 0, given[1], f"is given, and so is {given[0]}", expected)])
+    obs_ids = tuple(int(obs_id) for obs_id in params.get("obs_ids") or ())
     asked = {
         "nights": (params["night"],) if params.get("night") else (),
-        "obs_ids": tuple(params.get("obs_ids") or ()) or _released(config, params.get("release")),
+        "obs_ids": tuple(int(obs_id) for obs_id in params.get("obs_ids") or ())
+        or _released(config, params.get("release")),
         "targets": tuple(params.get("targets") or ()),
         **times,
     }
