@@ -72,8 +72,7 @@ def _asked(config: AnalysisConfig, params: Mapping[str, Any]) -> dict[str, Any]:
     obs_ids = tuple(int(obs_id) for obs_id in params.get("obs_ids") or ())
     asked = {
         "nights": (params["night"],) if params.get("night") else (),
-        "obs_ids": tuple(int(obs_id) for obs_id in params.get("obs_ids") or ())
-        or _released(config, params.get("release")),
+        "obs_ids": obs_ids or _released(config, params.get("release")),
         "targets": tuple(params.get("targets") or ()),
         **times,
     }

@@ -89,9 +89,11 @@ def increasing(low: str, high: str) -> Relation:
 
 
 def _ordered(first: str, second: str) -> bool:
-    if "T" in first[:11]:
+    try:
+        return _size(first) < _size(second)
+    except ValueError:
+        # ISO times compare as they stand.
         return first < second
-    return _size(first) < _size(second)
 
 
 def covers(outer: str, inner: str) -> Relation:
