@@ -21,6 +21,7 @@ from gammaops.errors import ProductCorrupt, ProductError, RunFailed
 from gammaops.lineage import Lineage
 from gammaops.products import ProductStore, RunFolder
 from gammaops.products.paths import sidecar_of
+from gammaops.products.probing import PROBE
 from gammaops.runner import Provenance, Run, begin
 from gammaops.runner.attempts import attempt
 from gammaops.steps.base import Scope
@@ -50,7 +51,7 @@ def run(place: str, number: int, label: str = "night", **more: object) -> str:
 
 
 def files(store: ProductStore) -> dict[str, int]:
-    return {entry.name: entry.size for entry in store.files.entries("") if not entry.name.startswith("cache/")}
+    return {entry.name: entry.size for entry in store.files.entries("") if not entry.name.startswith(("cache/", PROBE))}
 
 
 def products_of(store: ProductStore, relative: str) -> set[str]:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from gammaops.errors import ProductError
+from gammaops.products.cached import PayloadCache, bytes_allowed
 from gammaops.products.digests import Digests
 from gammaops.products.entries import Entry
 from gammaops.products.keys import file_sha256
 from gammaops.products.leftovers import scratch_leftovers
+from gammaops.products.probing import refuse_without_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +49,7 @@ class ObjectFiles:
     Raises
     ------
     ProductError
-        If the package that speaks the protocol is not installed.
+        If the package that speaks the protocol is not installed; at the first write, if the store ignores conditions.
     """
 
     def __init__(self, uri: str, cache: Path | None = None) -> None:
@@ -55,9 +57,11 @@ class ObjectFiles:
         if find_spec(PROTOCOLS[protocol]) is None:
             raise ProductError(f"a store on {protocol}:// needs the package {PROTOCOLS[protocol]}: pip install it")
         self.uri = uri.rstrip("/")
-        self._cache = cache or Path(os.environ.get(CACHE) or Path.home() / ".cache" / "gammaops")
-        self.scratch = self._cache / "scratch"
-        self.digests = Digests(self._cache / "digests")
+        folder = cache or Path(os.environ.get(CACHE) or Path.home() / ".cache" / "gammaops")
+        self._copies = PayloadCache(folder, bytes_allowed())
+        self.scratch = folder / "scratch"
+        self.digests = Digests(folder / "digests")
+        self._probed = False
         # Other processes write too: what was listed once says nothing about now.
         self._system, self._root = fsspec.core.url_to_fs(self.uri, use_listings_cache=False)
 
@@ -91,7 +95,7 @@ class ObjectFiles:
             return known
         with self._downloaded(name) as path:
             found = file_sha256(path)
-            self._keep(path, name, found)
+            self._copies.keep(path, name, found)
         self.digests.remember(self.uri_of(name), mark, found)
         return found
 
@@ -102,6 +106,10 @@ class ObjectFiles:
 
     def create(self, name: str, content: bytes) -> None:
         """Write an object that is not there yet: a conditional put."""
+        self._probe()
+        self._create(name, content)
+
+    def _create(self, name: str, content: bytes) -> None:
         self._system.pipe_file(self._path(name), content, mode="create")
 
     def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
@@ -109,24 +117,32 @@ class ObjectFiles:
         for file, content in files.items():
             self.create(f"{name}/{file}", content)
 
+    def _probe(self) -> None:
+        """Before anything is written, see that the store keeps the condition of a put."""
+        if not self._probed:
+            refuse_without_conditions(self.uri, self._create, self.remove)
+            self._probed = True
+
     def replace(self, name: str, content: bytes) -> None:
         """Write an object, in the place of an older one."""
+        self._probe()
         self._system.pipe_file(self._path(name), content)
 
     def place(self, source: Path, name: str) -> None:
         """Upload a finished file of the scratch area, and keep it in the cache: its makers' followers read it."""
+        self._probe()
         sha256 = file_sha256(source)
         self._system.put_file(str(source), self._path(name))
         self.digests.remember(self.uri_of(name), _mark(self._info(name)), sha256)
-        self._keep(source, name, sha256)
+        self._copies.keep(source, name, sha256)
 
     def fetch(self, name: str, sha256: str) -> Path:
         """A local copy, downloaded unless there is one with the right bytes."""
-        kept = self._cached(name, sha256)
+        kept = self._copies.given(name, sha256)
         if kept.exists() and file_sha256(kept) == sha256:
             return kept
         with self._downloaded(name) as path:
-            self._keep(path, name, sha256)
+            self._copies.keep(path, name, sha256)
         return kept
 
     @contextmanager
@@ -139,16 +155,6 @@ class ObjectFiles:
             yield path
         finally:
             path.unlink(missing_ok=True)
-
-    def _keep(self, path: Path, name: str, sha256: str) -> None:
-        """Let the cache have a local copy that was made for it."""
-        kept = self._cached(name, sha256)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(kept)
-
-    def _cached(self, name: str, sha256: str) -> Path:
-        """Two stores may share a cache: equal names there have equal bytes."""
-        return self._cache / "payloads" / sha256[:2] / sha256 / Path(name).name
 
     def names(self, folder: str) -> Iterator[str]:
         """Every object below a folder, in order."""
