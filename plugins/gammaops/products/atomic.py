@@ -9,6 +9,8 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gammaops.products.exclusive import name_exclusively
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -54,7 +56,7 @@ def create(target: Path, content: bytes) -> None:
         If the file is there already.
     """
     with _temporary(target, content) as temporary:
-        os.link(temporary, target)
+        name_exclusively(temporary, target)
     _sync_folder(target.parent)
 
 
