@@ -174,14 +174,18 @@ def test_a_damaged_product_is_flagged_and_does_not_stop_the_others(recalibrated,
     assert "observation 3" in flags(found)
 
 
-def test_the_command_exits_0_without_flags_and_1_with_any(recalibrated, call, tmp_path):
+def test_the_command_exits_0_without_flags_3_with_any_and_1_if_it_cannot_compare(recalibrated, call, tmp_path):
     code, out, _ = call("diff", "r1", "crab/local/v001", "--store", recalibrated)
     assert (code, out.splitlines()[-1]) == (0, "No flags. 8 products: 8 identical")
     code, out, _ = call("diff", "r1", "r2", "--store", recalibrated)
-    assert code == 1
+    assert code == 3
     assert "+10.00 %" in out
     assert "the file sim_obs_000003.fits.gz of the archive is another one" in out
     assert call("diff", "r1", "r2", "--store", recalibrated, "--exposure", "0.2", "--sigma", "5")[0] == 0
+    code, out, err = call("diff", "r1", "r3", "--store", recalibrated)
+    assert (code, out) == (1, "")
+    assert "no run of an analysis 'r3'" in err
+    assert call("diff", "r1", "r2", "--store", recalibrated, "--sigma", "many")[0] == 1
 
 
 def test_the_command_reads_two_stores_and_writes_json_and_a_page(observed, recalibrated, call, tmp_path):
@@ -189,7 +193,7 @@ def test_the_command_reads_two_stores_and_writes_json_and_a_page(observed, recal
     sides = ("crab", "r2", "--store", observed[0], "--store-b", recalibrated)
     code, out, _ = call("diff", *sides, "--json", "--page", pages[0])
     document = json.loads(out)
-    assert (code, document["flagged_obs_ids"]) == (1, [3])
+    assert (code, document["flagged_obs_ids"]) == (3, [3])
     assert document["flags"] == sum(one["flagged"] for one in document["products"])
     assert document["a"]["store"] != document["b"]["store"]
     call("diff", *sides, "--page", pages[1])

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gammaops.cli.main import FLAGGED
 from gammaops.comparison.comparing import compare
 from gammaops.comparison.document import as_document, verdict_line
 from gammaops.comparison.sides import open_side
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["diff"]
 
-FLAGGED = 1
 # Of a table that goes into a file or a mail.
 WIDTH = 180
 _LIMITS = Tolerances()
@@ -67,7 +67,7 @@ def diff(
 
     Each is the name of a release, ``current`` for the promoted one, an analysis (crab), a run (crab/<run id>) or a
     version of it (crab/<run id>/v002). Equal bytes are equal; of others, what changed by more than a limit is flagged.
-    Exits 0 without flags, 1 with any.
+    Exits 0 without flags, 3 with any, 1 if A or B cannot be read.
     """
     sides = open_side(ProductStore(root), before), open_side(ProductStore(other_root or root), after)
     found = compare(*sides, Tolerances(**limits))

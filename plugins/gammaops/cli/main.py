@@ -1,4 +1,4 @@
-"""The group of commands, and exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+"""The group of commands; exit codes: 0 good, 1 bad input, 2 the run is red, 3 flagged by diff, 70 internal error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ __all__ = ["main"]
 
 # Sums of several threads come out in another order; numpy reads these when it is first imported, which comes later.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-BAD_INPUT, RED, INTERNAL, STOPPED = 1, 2, 3, 130
+# What cannot be meant, a red run or a damaged product, what `diff` has flagged, a bug (as sysexits.h has it), Ctrl-C.
+BAD_INPUT, RED, FLAGGED, INTERNAL, STOPPED = 1, 2, 3, 70, 130
 COMMANDS = {
     "convert": "Make a config of ours from one of gammapy's.",
     "diff": "Compare runs or releases: counts, exposure, parameters in sigma.",
@@ -62,7 +63,10 @@ class LazyGroup(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.version_option(package_name="gammaops")
 def gammaops(verbose: bool) -> None:
-    """Process gamma-ray observations. Exit codes: 0 good, 1 bad input, 2 the run is red, 3 internal error."""
+    """Process gamma-ray observations.
+
+    Exit codes: 0 good, 1 bad input, 2 the run is red, 3 flagged by diff, 70 internal error.
+    """
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
