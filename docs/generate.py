@@ -185,7 +185,8 @@ def _what(rule: Mapping[str, Any]) -> str:
     options = rule.get("choices") or rule.get("allowed")
     if options:
         several = "some of " if "choices" in rule else ""
-        return several + ", ".join(f"`{one}`" for one in options if one is not None)
+        none = f" or `{rule['meta']['none']}`" if "none" in rule["meta"] else ""
+        return several + ", ".join(f"`{one}`" for one in options if one is not None) + none
     if isinstance(rule["type"], list):
         return SEVERAL.get(tuple(rule["type"]), " or ".join(rule["type"]))
     if "quantity" in rule:

@@ -124,6 +124,18 @@ def test_what_cannot_be_carried_over_is_told():
         assert words in told
 
 
+@pytest.mark.parametrize(
+    ("written", "methods"),
+    [("methods: []", ["none"]), ("methods: null", ["aeff-default"]), ("methods: [aeff-max]", ["aeff-max"])],
+)
+def test_a_safe_mask_that_is_none_stays_none(written: str, methods: list[str]):
+    text = SMALL.replace("methods: [aeff-max], parameters: {aeff_percnt: 5}", written)
+    result = convert(text, "small.yaml")
+    assert result.problems == ()
+    document = parse_config(result.text, "converted", "converted.yaml").document
+    assert document["datasets"]["safe_mask"]["methods"] == methods
+
+
 @pytest.mark.parametrize(("text", "key"), [("general: 3", "general"), ("datasets: [1]", "datasets"), ("fit: x", "fit")])
 def test_a_block_that_is_none_is_refused_in_words(text: str, key: str):
     with pytest.raises(ConfigError, match=f"small.yaml: {key}: not keys and values but .*; expected a block"):

@@ -282,6 +282,18 @@ def test_safe_mask(driver, observation, unmasked, kind, methods, irfs):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("kind", ["1d", "3d"])
+def test_no_safe_mask(driver, observation, unmasked, kind):
+    none, default = (
+        Reduction(safe_config(driver, kind, [method])).safe_mask_maker.run(unmasked[kind].copy(), observation)
+        for method in ("none", "aeff-default")
+    )
+    theirs = SafeMaskMaker(methods=[]).run(unmasked[kind].copy(), observation)
+    np.testing.assert_array_equal(none.mask_safe.data, theirs.mask_safe.data)
+    assert kind == "3d" or none.mask_safe.data.all()
+    assert none.mask_safe.data.sum() > default.mask_safe.data.sum()
+
+
 @pytest.mark.parametrize("irfs", ["DL4", "DL3"])
 @pytest.mark.parametrize("method", ["aeff-max", "edisp-bias"])
 def test_safe_mask_at_a_fixed_offset(driver, observation, unmasked, method, irfs):

@@ -14,18 +14,22 @@ __all__ = ["difference", "given", "overlay", "value_of"]
 KeyPath = tuple[str | int, ...]
 
 
-def given(value: Any) -> Any:
-    """A mapping without the keys that are not given: null, ``[]``, ``{}``."""
+def given(value: Any, level: Level | None = None) -> Any:
+    """A mapping without the keys that are not given: null, ``[]``, ``{}``, unless they mean something in `level`."""
     if not isinstance(value, dict):
         return value
-    inner = {key: given(item) for key, item in value.items()}
-    return {key: item for key, item in inner.items() if item not in (None, [], {})}
+    inner = {key: given(item, level.below(key, value) if level else None) for key, item in value.items()}
+    return {
+        key: item
+        for key, item in inner.items()
+        if item not in (None, [], {}) or (item == [] and level is not None and level.means(key, item))
+    }
 
 
 def overlay(level: Level, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `over` laid over it, mapping by mapping.
 
-    A null or an empty list in `over` takes the key back to what it is without `base`.
+    A null in `over`, or an empty list that means nothing else, takes the key back to what it is without `base`.
     """
     result = dict(base)
     for key in level.variants:
@@ -34,7 +38,7 @@ def overlay(level: Level, base: Mapping[str, Any], over: Mapping[str, Any]) -> d
             # Arguments of another method mean nothing to this one.
             result.pop(key, None)
     for key, value in over.items():
-        if value is None or value == []:
+        if not level.means(key, value):
             result.pop(key, None)
         elif isinstance(value, dict):
             below = level.below(key, {**result, **over})

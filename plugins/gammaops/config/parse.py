@@ -94,7 +94,7 @@ def resolve(name: str, source: str, text: str, document: Document, params: Mappi
     """The analysis of a document, with overrides of a run; see `parse_config`."""
     data = document.data
     blocks = {
-        key: given(value)
+        key: given(value, block_levels().get(key))
         for key, value in data.items()
         if key not in ("steps", "dag", "description", "metadata", DATASTORES, ALERTS)
     }

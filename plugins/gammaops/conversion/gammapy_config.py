@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from gammaops.config import parse_config
+from gammaops.config.blocks import block_levels
 from gammaops.config.chain import listed_steps, obvious_chain, unknown_steps
 from gammaops.config.layers import given
 from gammaops.config.writing import compact_yaml_text
@@ -107,9 +108,8 @@ def _read(text: str, source: str) -> dict[str, Any]:
     ]
     if wrong:
         raise ConfigError(wrong)
-    read: dict[str, Any] = given(_plain(data))
-    read.pop("metadata", None)
-    return read
+    blocks = {name: given(value, block_levels().get(name)) for name, value in _plain(data).items()}
+    return {name: block for name, block in blocks.items() if block not in (None, [], {}) and name != "metadata"}
 
 
 def _plain(value: Any) -> Any:

@@ -32,6 +32,7 @@ SPECTRUM_MAPS = ("counts", "exposure", "edisp")
 IRFS_OF_MAPS = {"exposure": "aeff", "edisp": "edisp", "psf": "psf", "background": "bkg"}
 # What the criteria of the safe mask look at when they look at the archive's IRFs.
 IRFS_OF_CRITERIA = {"aeff-max": "aeff", "edisp-bias": "edisp", "bkg-peak": "bkg"}
+NO_CRITERION = "none"
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,15 @@ class Reduction:
         """Whether the exposure of a spectrum is that of the events of a point source within the ON region."""
         return not self.is_map and bool(self.block["containment_correction"])
 
+    @property
+    def criteria(self) -> list[str]:
+        """Criteria of the safe mask; none of them, and all energies and offsets are taken."""
+        return [name for name in self.block["safe_mask"]["methods"] if name != NO_CRITERION]
+
     @cached_property
     def irfs(self) -> frozenset[str]:
         """Types of IRF that the makers use."""
-        criteria, parameters = self.block["safe_mask"]["methods"], self.block["safe_mask"]["parameters"]
+        criteria, parameters = self.criteria, self.block["safe_mask"]["parameters"]
         found = {IRFS_OF_CRITERIA[name] for name in criteria if name in IRFS_OF_CRITERIA}
         found = found | {"aeff"} if parameters.get("irfs") == "DL3" else {"aeff"}
         if self.is_map:
@@ -93,7 +99,7 @@ class Reduction:
         parameters = given(self.block["safe_mask"]["parameters"])
         if "fixed_offset" in parameters:
             parameters["fixed_offset"] = u.Quantity(parameters["fixed_offset"])
-        return SafeMaskMaker(methods=self.block["safe_mask"]["methods"], **parameters)
+        return SafeMaskMaker(methods=self.criteria, **parameters)
 
     @cached_property
     def background(self) -> Background:

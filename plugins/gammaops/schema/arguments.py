@@ -15,12 +15,14 @@ __all__ = [
     "FLUX_POINTS",
     "FLUX_PROFILE",
     "LIGHT_CURVE",
+    "NO_MASK",
     "SAFE_MASK",
     "SAFE_MASK_METHODS",
     "SENSITIVITY",
     "TS_MAP",
 ]
 
+NO_MASK = "none"
 SAFE_MASK_METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
 SAFE_MASK: dict[str, Rules] = {

@@ -135,10 +135,15 @@ def choice(
     return _key("string", doc, default, {"allowed": [*options, *aliases]}, aliases=aliases)
 
 
-def choices(options: Sequence[str], doc: str, default: Sequence[str] | None = None) -> Rules:
-    """Some of `options`, as a list or as one text; ``all`` means all of them. Normalised to a list in their order."""
+def choices(
+    options: Sequence[str], doc: str, default: Sequence[str] | None = None, *, none: str | None = None
+) -> Rules:
+    """Some of `options`, as a list or as one text; ``all`` means all of them. Normalised to a list in their order.
+
+    With `none`, an empty list is not the default but that word, alone in its list: none of the options.
+    """
     ordered = None if default is None else [option for option in options if option in default]
-    return _key("text_list", doc, ordered, {"choices": list(options)})
+    return _key("text_list", doc, ordered, {"choices": list(options)}, **({"none": none} if none else {}))
 
 
 def block(doc: str, keys: Mapping[str, Rules], relations: Sequence[Relation] = ()) -> Rules:

@@ -68,6 +68,10 @@ class Level:
         """The sibling that decides which keys the mapping `key` has."""
         return str(self.keys[key]["meta"]["variants"]["by"])
 
+    def means(self, key: str, value: Any) -> bool:
+        """Whether a value says something: null does not, and an empty list only where it stands for none at all."""
+        return value is not None and (value != [] or "none" in self.keys.get(key, {}).get("meta", {}))
+
     def below(self, key: str, mapping: Mapping[str, Any]) -> Level | None:
         """The level of the mapping under `key`; None if it has none there."""
         if key in self.children:
@@ -247,5 +251,8 @@ def _list_leaf(rules: Rules, value: list[Any]) -> Any:
     if "phases" in rules:
         return canonical_phases(value)
     if "choices" in rules:
+        none = rules["meta"].get("none")
+        if none and value in ([], [none]):
+            return [none]
         return [option for option in rules["choices"] if option in value] or None
     return list(value)

@@ -119,9 +119,14 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
 
     def _validate_choices(self, options: Sequence[str], field: str, value: str | list[object]) -> None:
         """{'type': 'list'}"""  # noqa: D400
-        if value == "all":
-            return
         items = [value] if isinstance(value, str) else value
+        none = self.definitions[field]["meta"].get("none")
+        if value == "all" or items == [none]:
+            return
+        if none in items:
+            self.refuse(field, Finding((), f"{none} together with others", f"{none} alone, or only the others"))
+            return
+        options = [*options, none] if none else options
         wrong = [item for item in items if item not in options]
         for item in wrong[:3]:
             self.refuse(

@@ -86,6 +86,23 @@ def test_step_can_go_back_to_the_default(crab: str, back: str):
     assert parse_config(config.to_yaml(), "crab", "frozen.yaml").digest == config.digest
 
 
+SAFE = "methods: [edisp-bias], parameters: {bias_percent: 10}"
+
+
+@pytest.mark.parametrize("none", ["[]", "none", "[none]"])
+def test_an_empty_list_of_masks_is_none_in_every_layer(crab: str, none: str):
+    whole = parse_config(crab.replace(SAFE, f"methods: {none}"), "crab", "crab.yaml")
+    stepwise = crab.replace(REDUCE, f"{REDUCE}, config: {{datasets: {{safe_mask: {{methods: {none}}}}}}}")
+    asked = {"config": {"datasets": {"safe_mask": {"methods": [] if none == "[]" else ["none"]}}}}
+    configs = [whole, parse_config(stepwise, "crab", "crab.yaml"), parse_config(crab, "crab", "c").with_params(asked)]
+    for config in configs:
+        assert config.blocks(config.steps[0])["datasets"]["safe_mask"]["methods"] == ["none"]
+        assert parse_config(config.to_yaml(), "crab", "frozen.yaml").digest == config.digest
+    for default in ("null", "[aeff-default]"):
+        config = parse_config(crab.replace(SAFE, f"methods: {default}"), "crab", "crab.yaml")
+        assert config.blocks(config.steps[0])["datasets"]["safe_mask"]["methods"] == ["aeff-default"]
+
+
 def test_step_can_switch_back_what_the_analysis_switched(crab: str):
     text = crab.replace(REDUCE, f"{REDUCE}, config: {{datasets: {{stack: true}}}}")
     config = parse_config(text, "crab", "crab.yaml")

@@ -23,7 +23,7 @@ from gammaops.schema import (
     time_intervals,
     variants,
 )
-from gammaops.schema.arguments import BACKGROUND, SAFE_MASK, SAFE_MASK_METHODS
+from gammaops.schema.arguments import BACKGROUND, NO_MASK, SAFE_MASK, SAFE_MASK_METHODS
 from gammaops.schema.datasets import DATASETS_RULES, cube_size, mask_can_be_used, needs_no_full_enclosure_irfs
 from gammaops.schema.quality import QUALITY
 from gammaops.steps.base import Fan, Output, Port, StepSpec
@@ -97,7 +97,9 @@ _DATASETS = {
     "safe_mask": block(
         "Energies and offsets that are safe to use",
         {
-            "methods": choices(SAFE_MASK_METHODS, "Criteria, all of which must hold", ["aeff-default"]),
+            "methods": choices(
+                SAFE_MASK_METHODS, "Criteria that must all hold; [] or none: no mask", ["aeff-default"], none=NO_MASK
+            ),
             "parameters": block("Arguments of SafeMaskMaker", SAFE_MASK),
         },
     ),
