@@ -249,6 +249,57 @@ def test_a_payload_without_sidecar_is_found_and_goes_once_it_is_old(three):
     assert find_garbage(store, Rules(), time.time() + 2 * DAY).names == [name]
 
 
+def verified(place: str, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    code = main(["products", "verify", "--store", place, *more])
+    return code, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("lost", "what"),
+    [
+        (("sidecar",), "has lost its sidecar {key}.json"),
+        (("sidecar", "payload"), "is gone"),
+        (("payload",), "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"),
+    ],
+)
+def test_a_product_that_a_run_names_and_that_is_lost_is_told_with_what_to_do(three, place, capsys, lost, what):
+    store, (_, second, _) = three
+    path = sorted(products_of(store, second))[0]
+    assert verified(place, capsys)[0] == 0
+    for name in lost:
+        store.files.remove({"sidecar": sidecar_of(path), "payload": path}[name])
+    code, told = verified(place, capsys)
+    key = PurePosixPath(path).name[:32]
+    assert code == 2
+    (line,) = [line for line in told.splitlines() if line.startswith(f"{path}: ")]
+    assert line.startswith(f"{path}: {what.format(key=key)}; named by runs/toy/")
+    assert line.endswith(": run that again, which makes what is missing")
+    run(place, 3)
+    assert verified(place, capsys)[0] == 0
+
+
+def test_a_lost_product_of_a_release_is_told_as_that(three, place, capsys):
+    store, (_, second, _) = three
+    released = sorted(products_of(store, second))
+    document = {"name": "x", "runs": [second], "products": released}
+    store.files.create("releases/2026-11-prod.json", json.dumps(document).encode())
+    store.files.remove(sidecar_of(released[0]))
+    code, told = verified(place, capsys)
+    assert code == 2
+    (line,) = [line for line in told.splitlines() if line.startswith(f"{released[0]}: has lost its sidecar ")]
+    assert "named by releases/2026-11-prod.json" in line
+    assert line.endswith("restore it from a backup, or run it again and see `gammaops releases verify`")
+
+
+def test_a_record_that_cannot_be_read_is_told_and_never_set_aside(three, place, capsys):
+    store, (first, *_) = three
+    store.files.replace(f"{first}/run.json", b"{")
+    code, told = verified(place, capsys, "--set-aside")
+    assert code == 2
+    assert f"{first}/run.json: " in told
+    assert store.files.read(f"{first}/run.json") == b"{"
+
+
 def test_a_second_payload_of_a_key_is_found(three):
     store, _ = three
     name = next(store.sidecars("value"))

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from gammaops.care.runs_kept import named_in
 from gammaops.errors import ProductError
-from gammaops.products.paths import sidecar_of
+from gammaops.products.paths import kind_of, sidecar_of
 from gammaops.products.payloads import Payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gammaops.products import ProductStore
     from gammaops.products.entries import Entry
 
-__all__ = ["Trouble", "choose", "lonely_payloads", "troubles_of", "verify_payload"]
+__all__ = ["Trouble", "choose", "lonely_payloads", "lost_products", "troubles_of", "verify_payload"]
 
 PRODUCTS = "products"
 
@@ -86,6 +87,39 @@ def _absent_members(store: ProductStore, sidecar: str, document: Mapping[str, An
         name = described["name"] if described else PurePosixPath(sidecar_of(row["path"])).name
         if name != PurePosixPath(row["path"]).name:
             yield f"its member {row['name']} is another product now: {name}"
+
+
+def lost_products(store: ProductStore) -> Iterator[Trouble]:
+    """Products that a run or a release names and whose payload or sidecar is not there."""
+    there = set(store.files.names(PRODUCTS))
+    namers: dict[str, list[str]] = {}
+    records = [name for name in store.files.names("runs") if PurePosixPath(name).name == "run.json"]
+    for record in [*store.files.names("releases"), *records]:
+        try:
+            named = {path.partition("#")[0] for path in named_in(store, record)}
+        except ProductError as error:
+            yield Trouble(record, str(error))
+            continue
+        for path in filter(kind_of, named):
+            namers.setdefault(path, []).append(record)
+    for path, names in sorted(namers.items()):
+        if sidecar_of(path) not in there:
+            what = f"has lost its sidecar {PurePosixPath(sidecar_of(path)).name}" if path in there else "is gone"
+        elif path not in there:
+            what = "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"
+        else:
+            continue
+        yield Trouble(path, f"{what}; {_named_by(names)}")
+
+
+def _named_by(records: Sequence[str]) -> str:
+    """Who needs a product, and what can be done: bytes that a release promises are not made anew in silence."""
+    more = f" and {len(records) - 1} more" if len(records) > 1 else ""
+    if records[0].startswith("releases/"):
+        return (
+            f"named by {records[0]}{more}: restore it from a backup, or run it again and see `gammaops releases verify`"
+        )
+    return f"named by {records[0]}{more}: run that again, which makes what is missing"
 
 
 def lonely_payloads(store: ProductStore, before: float) -> Iterator[Trouble]:

@@ -11,7 +11,7 @@ import click
 from rich.tree import Tree
 
 from gammaops.care.ages import seconds_of, size_in_words
-from gammaops.care.checking import Trouble, choose, lonely_payloads, troubles_of
+from gammaops.care.checking import Trouble, choose, lonely_payloads, lost_products, troubles_of
 from gammaops.care.describing import ancestry_tree, in_words, listed
 from gammaops.care.garbage import delete, find_garbage
 from gammaops.care.naming import product_name, store_of
@@ -113,18 +113,21 @@ def export(product: str, root: str | None, prov: bool, out: Path | None) -> None
 def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) -> None:
     """Hash every payload and compare it with its sidecar; look for absent members and lonely payloads.
 
-    Exits 2 if anything is wrong.
+    And for products that a run or a release names and that have lost payload or sidecar. Exits 2 if anything is wrong.
     """
     store, console = ProductStore(root), wide_console()
     chosen = choose(store, sample, seed)
     found: list[Trouble] = []
+    lost = list(lost_products(store))
+    known = {trouble.name for trouble in lost}
     for trouble in (
         *(trouble for name in chosen for trouble in troubles_of(store, name)),
-        *lonely_payloads(store, time.time() - grace),
+        *lost,
+        *(trouble for trouble in lonely_payloads(store, time.time() - grace) if trouble.name not in known),
     ):
         found.append(trouble)
         console.print(f"{trouble.name}: {trouble.problem}", style="red")
-        if aside:
+        if aside and trouble.name.startswith("products/"):
             with suppress(FileNotFoundError):
                 set_aside(store.files, trouble.name, store.files.read(trouble.name), trouble.problem)
     verdict = f"{len(chosen)} products looked at, {len(found)} problems"
