@@ -249,3 +249,26 @@ def test_command_line_tells_it(folder: Path, capsys: pytest.CaptureFixture[str])
     steps = json.loads(capsys.readouterr().out)
     assert [step["step"] for step in steps] == ["reduce", "steady", "curve"]
     assert steps[0]["tasks"][0] == {"name": "3", "state": "runs", "reasons": ["nothing like it was made before"]}
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_command_line_writes_nothing_into_a_store_and_makes_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "crab.yaml").write_text(CONFIG)
+    shutil.rmtree(folder / "store" / "cache", ignore_errors=True)
+    damaged = next((folder / "store" / "products" / "dataset").rglob("*.fits"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    before = everything(folder)
+    command = ["plan", "--filename", str(folder / "crab.yaml"), "--night", NIGHTS[0], "--out"]
+    assert main([*command, str(folder / "store")]) == 0
+    assert "1 runs" in capsys.readouterr().out, "the damaged one would be made again"
+    assert main([*command, str(folder / "none" / "store")]) == 0
+    assert "0 of " in capsys.readouterr().out
+    assert everything(folder) == before
+    assert not (folder / "none").exists()
+    assert not (folder / "store" / "cache").exists()
+    assert not (folder / "store" / "damaged").exists()

@@ -14,7 +14,7 @@ from rich.table import Table
 from gammaops.cli.scope import scoped
 from gammaops.config import load_config
 from gammaops.plan import make_plan
-from gammaops.products import ProductStore
+from gammaops.products.sheet import untouched
 from gammaops.runner import forecast, manual_scope
 from gammaops.runner.dry import in_sum
 from gammaops.runner.forecast import FAILS, RUNS, WAITS
@@ -54,7 +54,7 @@ def plan(
         raise click.UsageError("--json needs --out")
     config = load_config(filename)
     planned = make_plan(config)
-    found = forecast(config, ProductStore(out), manual_scope(config, **scope), reuse=reuse, steps=steps) if out else []
+    found = _forecast(config, out, scope, reuse=reuse, steps=steps) if out else []
     if as_json:
         click.echo(json.dumps([asdict(step) for step in found], indent=1, ensure_ascii=False))
         return
@@ -70,6 +70,11 @@ def plan(
             console.print(_values_table(config, by_name[step.name], step))
     for line in _forecast_lines(found):
         console.print(line, markup=False, highlight=False)
+
+
+def _forecast(config: AnalysisConfig, root: str, scope: Mapping[str, Any], **how: Any) -> list[StepForecast]:
+    with untouched(root) as store:
+        return forecast(config, store, manual_scope(config, **scope), **how)
 
 
 def _steps_table(planned: Plan) -> Table:

@@ -20,6 +20,7 @@ from gammaops.products.entries import Entry
 from gammaops.products.keys import file_sha256
 from gammaops.products.leftovers import scratch_leftovers
 from gammaops.products.probing import refuse_without_conditions
+from gammaops.products.spoken import Spoken, in_our_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +64,11 @@ class ObjectFiles:
         self.digests = Digests(folder / "digests")
         self._probed = False
         # Other processes write too: what was listed once says nothing about now.
-        self._system, self._root = fsspec.core.url_to_fs(self.uri, use_listings_cache=False)
+        try:
+            system, self._root = fsspec.core.url_to_fs(self.uri, use_listings_cache=False)
+        except Exception as error:
+            raise in_our_words(error, self.uri) from error
+        self._system = Spoken(system, self.uri)
 
     def uri_of(self, name: str) -> str:
         """URI of an object."""
