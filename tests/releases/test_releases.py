@@ -100,6 +100,27 @@ def test_a_run_that_has_not_ended_is_refused_by_name_and_passed_over_for_one_tha
     assert [one.relative for one in open_release(observatory.store, "b").folders] == [folder.relative]
 
 
+def test_a_run_whose_folder_was_renamed_is_called_that(observatory, call):
+    store = observatory.store
+    frozen(store)
+    (folder,) = RunFolder.all(store, "crab")
+    parent = (store.root / folder.relative).parent
+    parent.rename(parent.with_name("mine"))
+    asked = f"its request.json is that of the run 'local', whose folder is called {folder.label}"
+    told = f"runs/crab/mine/v001 is not what its folder says: {asked}; rename it back"
+    with pytest.raises(ProductError) as error:
+        frozen(store, "b")
+    assert str(error.value).endswith(told)
+    code, _, err = call("diff", "2026-11-prod", "crab")
+    assert (code, f"{folder.relative} is not there: its folder was renamed or deleted" in err) == (1, True)
+    (parent.with_name("mine") / "v001" / "run.json").unlink()
+    assert f"runs/crab/mine/v001  {told.partition(' ')[2]}" in call("status")[1]
+    code, _, err = call("report", "crab/mine")
+    assert (code, told in err) == (1, True)
+    parent.with_name("mine").rename(parent)
+    assert f"{folder.relative}  has not ended" in call("status")[1]
+
+
 def test_observations_without_an_outcome_are_refused(observatory):
     changed_record(observatory.store, lambda record: record["ledger"][1].update(state="failed"))
     with pytest.raises(ProductError, match="has observations without an outcome: 2; run it again"):

@@ -32,7 +32,8 @@ def report(run: str, as_json: bool, root: str) -> None:
     folders = choose_runs(ProductStore(root), [run]).folders
     records = {folder: folder.read_json("run.json") for folder in folders if folder.ended}
     if not records:
-        raise ProductMissing(f"no run that {run!r} names has ended")
+        troubles = "; ".join(f"{folder.relative} {folder.trouble}" for folder in folders)
+        raise ProductMissing(f"no run that {run!r} names has ended: {troubles}")
     if as_json:
         click.echo(json.dumps(list(records.values()), indent=1, ensure_ascii=False))
         return

@@ -54,7 +54,7 @@ def chosen_analyses(store: ProductStore, asked: Sequence[str]) -> list[str]:
 
 
 def _line(run: Standing) -> str:
-    return str(run.record["verdict"]["line"]) if run.record else "has not ended"
+    return str(run.record["verdict"]["line"]) if run.record else run.folder.trouble or "has ended just now"
 
 
 def _style(run: Standing) -> str:

@@ -75,8 +75,8 @@ def open_side(store: ProductStore, text: str) -> Side:
 
 
 def _recorded(folder: RunFolder) -> RecordedRun:
-    if not folder.ended:
-        raise ProductMissing(f"{folder.relative} has not ended; wait for it, or name another version")
+    if folder.trouble:
+        raise ProductMissing(f"{folder.relative} {folder.trouble}; mend that, wait for it, or name another version")
     return RecordedRun(folder, folder.read_json("run.json"))
 
 

@@ -118,6 +118,17 @@ class RunFolder:
         """Whether its record is written."""
         return self.has("run.json")
 
+    @property
+    def trouble(self) -> str:
+        """Why nobody can say what became of it, as a predicate; empty if its record is there and its own."""
+        if not self.has(REQUEST):
+            return "is not there: its folder was renamed or deleted"
+        name = str(self.read_json(REQUEST).get("name", ""))
+        if name and run_label(name) != self.label:
+            asked = f"its request.json is that of the run {name!r}, whose folder is called {run_label(name)}"
+            return f"is not what its folder says: {asked}; rename it back"
+        return "" if self.ended else "has not ended"
+
     def uri_of(self, name: str) -> str:
         """Product path of one of its files."""
         return self.store.uri_of(f"{self.relative}/{name}")

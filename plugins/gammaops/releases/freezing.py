@@ -130,8 +130,8 @@ def _inspected(inspection: Inspection, folders: Sequence[RunFolder]) -> list[tup
     """
     records, problems = [], []
     for folder in folders:
-        if not folder.ended:
-            problems.append(f"{folder.relative} has not ended")
+        if folder.trouble:
+            problems.append(f"{folder.relative} {folder.trouble}")
             continue
         record = folder.read_json(RECORD)
         problems += [f"{folder.relative} {problem}" for problem in inspection.run_problems(record)]
