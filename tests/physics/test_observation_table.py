@@ -22,7 +22,7 @@ from gammaops.physics.observation_table import observation_table
 from gammaops.steps.base import Scope
 
 HESS = 16.5
-NEEDED = frozenset({"aeff", "edisp"})
+NEEDED = {"aeff": "datasets.type: 1d", "edisp": "datasets.type: 1d"}
 CONE = dict.fromkeys(("frame", "lon", "lat", "radius"))
 TYPES = ("events", "gti", "aeff", "edisp")
 
@@ -276,7 +276,18 @@ def test_one_of_two_versions_is_taken_by_rule(tmp_path, rule, start):
 @pytest.mark.requirement("A4.9")
 def test_observation_without_its_irfs_is_bad_data(tmp_path):
     folder = write_archive(tmp_path, [(1, 0)], types=("events", "gti", "aeff"))
-    assert states(table_of(folder)) == {1: ("quarantined", "missing-irf")}
+    (row,) = table_of(folder)
+    assert (row["status"], row["reason_class"]) == ("quarantined", "missing-irf")
+    assert row["reason"] == "the HDU index lists no edisp (asked for by observations.required_irf)"
+
+
+def test_a_psf_that_only_the_containment_correction_asks_for_is_no_fault_of_point_like_irfs(tmp_path):
+    folder = write_archive(tmp_path, [(1, 0)], types=("events", "gti", "aeff", "edisp", "rad_max"))
+    needed = {**NEEDED, "psf": "datasets.containment_correction: true"}
+    (row,) = observation_table(Archive.read(folder), selection(), Scope(), needed)
+    assert (row["status"], row["reason_class"]) == ("quarantined", "wrong-enclosure")
+    asked = "asked for by datasets.containment_correction: true"
+    assert row["reason"] == f"the HDU index lists no psf ({asked}), and rad_max: its IRFs are point-like"
 
 
 def test_index_without_time_reference_is_refused(tmp_path):

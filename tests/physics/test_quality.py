@@ -65,7 +65,7 @@ def write_archive(folder, count: int = 12, **columns):
 def rejected(folder, text: str) -> dict[int, tuple[str, str]]:
     """Class and reason of what is rejected, by observation."""
     selection = {**quality(text), "required_irf": ["aeff", "edisp"]}
-    table = observation_table(Archive.read(folder), selection, Scope(), frozenset({"aeff"}))
+    table = observation_table(Archive.read(folder), selection, Scope(), {"aeff": "datasets.type: 1d"})
     return {
         int(row["obs_id"]): (str(row["reason_class"]), str(row["reason"]))
         for row in table
@@ -155,7 +155,7 @@ def test_fewer_telescopes_are_compared_among_themselves(tmp_path):
 def told(folder, text: str) -> dict[int, tuple[str, str]]:
     """Status and class of every observation."""
     selection = {**quality(text), "required_irf": ["aeff"]}
-    table = observation_table(Archive.read(folder), selection, Scope(), frozenset({"aeff"}))
+    table = observation_table(Archive.read(folder), selection, Scope(), {"aeff": "datasets.type: 1d"})
     return {int(row["obs_id"]): (str(row["status"]), str(row["reason_class"])) for row in table}
 
 
@@ -170,7 +170,7 @@ def test_too_few_observations_before_reject_nothing_and_are_told(tmp_path, caplo
     assert found == {**unsure, 6: ("selected", ""), 7: ("rejected", "event_rate")}
     assert "for want of observations before: 1, 2, 3, 4, 5" in caplog.text
     selection = {**quality(text), "required_irf": ["aeff"]}
-    table = observation_table(Archive.read(archive), selection, Scope(), frozenset({"aeff"}))
+    table = observation_table(Archive.read(archive), selection, Scope(), {"aeff": "datasets.type: 1d"})
     assert table["reason"][2] == "event_rate did not judge it: 2 observations like it before, 5 are needed"
 
 
@@ -288,7 +288,7 @@ def test_people_overrule_cuts_with_name_and_reason(tmp_path):
     archive = Archive.read(write_archive(tmp_path, LIVETIME=times))
     selection = quality("{livetime: {min: 20 min}}")
     selection |= {"required_irf": ["aeff"], "quality": {**selection["quality"], "overrides": str(decisions)}}
-    table = observation_table(archive, selection, Scope(), frozenset({"aeff"}))
+    table = observation_table(archive, selection, Scope(), {"aeff": "datasets.type: 1d"})
     told = {int(row["obs_id"]): tuple(row["status", "reason_class", "reason"]) for row in table if row["reason"]}
     assert told == {
         2: ("rejected", "by-hand", "rejected by A. Shifter: clouds from 23:10 on"),

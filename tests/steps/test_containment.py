@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import astropy.units as u
 import pytest
+from astropy.coordinates import SkyCoord
+from gammapy.data import DataStore
+from gammapy.datasets import SpectrumDataset
+from gammapy.makers import SpectrumDatasetMaker
+from gammapy.maps import MapAxis, RegionGeom
+from regions import CircleSkyRegion
 from scipy.stats import chi2
 
-from gammaops.physics.containment import containment_note
+from gammaops.errors import DataError
+from gammaops.physics.containment import check_exposure, containment_note
 from gammaops.physics.datasets_io import read_datasets
+from gammaops.physics.reduction import Reduction
 from gammaops.products.base import Product
 from gammaops.steps import load_science
 
@@ -63,3 +72,33 @@ def test_corrected_exposure_is_that_of_the_events_of_a_point_source_in_the_regio
 
 def test_note_needs_the_psf():
     assert containment_note({}) == ""
+
+
+def test_region_beyond_the_table_of_the_psf_is_told_from_one_outside_the_field(archive):
+    """What plain gammapy gives: exposure with the correction nowhere, without it everywhere that the archive has."""
+    (observation,) = DataStore.from_dir(archive).get_observations([1], required_irf=["aeff", "edisp", "psf", "bkg"])
+    axes = [MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=4)]
+    true = MapAxis.from_energy_bounds("0.3 TeV", "100 TeV", nbin=8, name="energy_true")
+
+    def reduced_to(radius_deg: float, corrects: bool) -> SpectrumDataset:
+        region = CircleSkyRegion(SkyCoord(83.63, 22.01, unit="deg"), radius_deg * u.deg)
+        empty = SpectrumDataset.create(RegionGeom.create(region, axes=axes), energy_axis_true=true)
+        maker = SpectrumDatasetMaker(selection=["exposure"], containment_correction=corrects)
+        return maker.run(empty, observation)
+
+    # The archive's table ends at 0.6 deg.
+    large = reduced_to(0.7, corrects=True)
+    assert not large.exposure.data.any()
+    assert (reduced_to(0.7, corrects=False).exposure.data > 0).all()
+    ends = "no-containment: the ON region has a radius of 0.70 deg and the PSF ends at 0.60 deg, beyond which gammapy"
+    with pytest.raises(DataError, match=ends):
+        check_exposure(large, observation, corrects_containment=True)
+    check_exposure(reduced_to(0.5, corrects=True), observation, corrects_containment=True)
+    check_exposure(reduced_to(0.7, corrects=False), observation, corrects_containment=False)
+
+
+def test_region_beyond_the_table_of_the_psf_is_refused_with_the_remedy(driver, archive):
+    (observation,) = DataStore.from_dir(archive).get_observations([1], required_irf=["aeff", "edisp", "psf", "bkg"])
+    config = driver.spectrum_config(archive, on_region={"radius": "0.7 deg"}, background={"method": None})
+    with pytest.raises(DataError, match=r"no-containment: .*; set datasets\.containment_correction: false"):
+        Reduction(config["datasets"]).run(observation)

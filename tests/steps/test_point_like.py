@@ -17,6 +17,8 @@ from gammaops.errors import DataError
 from gammaops.physics.datasets_io import read_datasets
 from gammaops.physics.reduction import Reduction
 from gammaops.simulation import ArchivePlan, simulate_archive
+from gammaops.steps import load_science
+from gammaops.steps.base import Scope
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
 IRFS = ["aeff", "edisp", "rad_max"]
@@ -138,6 +140,15 @@ def test_irfs_that_count_other_events_are_refused(driver, observations, irfs, ch
         block = driver.map_config("")["datasets"]
     with pytest.raises(DataError, match=f"wrong-enclosure.*{said}"):
         Reduction(block).run(observations[irfs])
+
+
+def test_observations_without_psf_name_the_setting_that_asks_for_it(driver, point_like, tmp_path):
+    config = config_of(driver, point_like, on_region={"radius": "0.11 deg"}, containment_correction=True)
+    science = load_science("data-reduction")
+    rows = science.split(science.prepare(config), {}, Scope())
+    asked = "asked for by datasets.containment_correction: true"
+    assert set(rows["reason_class"]) == {"wrong-enclosure"}
+    assert set(rows["reason"]) == {f"the HDU index lists no psf ({asked}), and rad_max: its IRFs are point-like"}
 
 
 def test_fixed_rad_max_wants_a_circle_of_that_radius(driver, observations):

@@ -5,18 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
+from gammapy.makers import SpectrumDatasetMaker
 from regions import CircleSkyRegion
+
+from gammaops.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gammapy.data import Observation
+    from gammapy.datasets import SpectrumDataset
     from gammapy.maps import RegionGeom
 
-__all__ = ["containment_metrics", "containment_note", "joint_containment"]
+__all__ = ["check_exposure", "containment_metrics", "containment_note", "joint_containment"]
 
 # A point source needs an ON region of about the PSF's 68 % radius; twice that hold 95 % of a Gaussian and more.
 LARGE = 2.0
+
+
+def check_exposure(dataset: SpectrumDataset, observation: Observation, corrects_containment: bool) -> None:
+    """Refuse a spectrum without any exposure, with the reason for it.
+
+    Raises
+    ------
+    DataError
+        ``outside-field`` if the ON region is where the effective area is zero; ``no-containment`` if only the
+        correction takes the exposure away: gammapy's containment is zero beyond the end of the PSF's table.
+    """
+    if (dataset.exposure.data > 0).any():
+        return
+    region, pointing = dataset.counts.geom.region, observation.get_pointing_icrs(observation.tmid)
+    whole = SpectrumDatasetMaker().make_exposure(dataset.exposure.geom, observation)
+    if corrects_containment and (whole.data > 0).any():
+        axes = observation.psf.axes
+        end = f"ends at {axes['rad'].edges[-1].to_value('deg'):.2f} deg" if "rad" in axes.names else "ends before that"
+        raise DataError(
+            "no-containment",
+            f"the ON region has a radius of {region.radius.to_value('deg'):.2f} deg and the PSF {end}, beyond which"
+            " gammapy's containment is zero, and so is the exposure that is corrected for it; set"
+            " datasets.containment_correction: false, which takes the region to hold all of a source, or use type: 3d",
+        )
+    far = f"{region.center.separation(pointing).to_value('deg'):.2f} deg from the pointing"
+    raise DataError("outside-field", f"the ON region is {far}, where the effective area is zero")
 
 
 def containment_metrics(observation: Observation, geom: RegionGeom, energy_tev: float | None) -> dict[str, float]:

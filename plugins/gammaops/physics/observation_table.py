@@ -32,6 +32,7 @@ __all__ = ["observation_table"]
 log = logging.getLogger(__name__)
 
 ALWAYS_NEEDED = frozenset({"events", "gti"})
+FULL_ENCLOSURE = frozenset({"psf", "bkg"})
 COLUMNS = {
     "label": str,
     "obs_id": int,
@@ -57,7 +58,7 @@ class _State:
     override: str = ""
 
 
-def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Scope, needed: frozenset[str]) -> Table:
+def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Scope, needed: Mapping[str, str]) -> Table:
     """One row per expected observation, in order of obs_id.
 
     Parameters
@@ -69,8 +70,9 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     scope : Scope
         What the run takes. Observations that it names are expected whatever the config selects, but of those only the
         ones of its nights and times where it gives such too.
-    needed : frozenset of str
-        Types of HDU that the reduction uses, beside those that ``required_irf`` asks for.
+    needed : mapping of str to str
+        Types of HDU that the reduction uses, beside those that ``required_irf`` asks for, each with the setting that
+        asks for it.
 
     Returns
     -------
@@ -89,7 +91,8 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     for index in expected:
         listed.setdefault(int(archive.obs_ids[index]), []).append(index)
     nights = dict(zip(expected, _nights(archive, expected, scope), strict=True))
-    required = ALWAYS_NEEDED | needed | set(selection["required_irf"] or ())
+    required = dict.fromkeys(selection["required_irf"] or (), "observations.required_irf")
+    required = dict.fromkeys(ALWAYS_NEEDED, "") | needed | required
     files = ListedFiles(archive.folder)
     quality = _Quality(archive, selection["quality"])
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
@@ -230,11 +233,18 @@ def _noted(state: _State, one: Chosen) -> _State:
     return replace(state, reason_class=state.reason_class or one.note_class, reason=reason)
 
 
-def _lacking(hdus: Sequence[Mapping[str, Any]], required: frozenset[str] | set[str]) -> _State | None:
-    absent = sorted(required - {hdu["type"] for hdu in hdus})
-    if absent:
-        return _State("quarantined", "missing-irf", f"the HDU index lists no {', '.join(absent)}")
-    return None
+def _lacking(hdus: Sequence[Mapping[str, Any]], required: Mapping[str, str]) -> _State | None:
+    """The state of an observation that the index lists too little of; with what asks for it, if a setting does."""
+    listed = {hdu["type"] for hdu in hdus}
+    absent = sorted(required.keys() - listed)
+    if not absent:
+        return None
+    asking = " and ".join(dict.fromkeys(filter(None, (required[name] for name in absent))))
+    reason = f"the HDU index lists no {', '.join(absent)}" + (f" (asked for by {asking})" if asking else "")
+    if "psf" in absent and "rad_max" in listed and set(absent) <= FULL_ENCLOSURE:
+        # Point-like IRFs are whole without: the data manager has nothing to bring.
+        return _State("quarantined", "wrong-enclosure", f"{reason}, and rad_max: its IRFs are point-like")
+    return _State("quarantined", "missing-irf", reason)
 
 
 def _outside(hdus: Sequence[Mapping[str, Any]], files: ListedFiles) -> _State | None:

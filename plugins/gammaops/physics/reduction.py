@@ -14,6 +14,7 @@ from gammapy.makers import MapDatasetMaker, SafeMaskMaker, SpectrumDatasetMaker
 
 from gammaops.errors import DataError
 from gammaops.physics.background import Background
+from gammaops.physics.containment import check_exposure
 from gammaops.physics.exclusion import Exclusion
 from gammaops.physics.geometry import energy_axis, given, on_sky, region_geom, wcs_geom
 from gammaops.physics.point_like import check_enclosure
@@ -33,6 +34,7 @@ IRFS_OF_MAPS = {"exposure": "aeff", "edisp": "edisp", "psf": "psf", "background"
 # What the criteria of the safe mask look at when they look at the archive's IRFs.
 IRFS_OF_CRITERIA = {"aeff-max": "aeff", "edisp-bias": "edisp", "bkg-peak": "bkg"}
 NO_CRITERION = "none"
+CORRECTION = "datasets.containment_correction: true"
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,21 @@ class Reduction:
         return [name for name in self.block["safe_mask"]["methods"] if name != NO_CRITERION]
 
     @cached_property
-    def irfs(self) -> frozenset[str]:
-        """Types of IRF that the makers use."""
-        criteria, parameters = self.criteria, self.block["safe_mask"]["parameters"]
-        found = {IRFS_OF_CRITERIA[name] for name in criteria if name in IRFS_OF_CRITERIA}
-        found = found | {"aeff"} if parameters.get("irfs") == "DL3" else {"aeff"}
+    def irfs(self) -> dict[str, str]:
+        """Types of IRF that the makers use, each with the setting that asks for it."""
+        found = {"aeff": f"datasets.type: {self.block['type']}"}
+        if self.block["safe_mask"]["parameters"].get("irfs") == "DL3":
+            asking = {IRFS_OF_CRITERIA[name]: name for name in self.criteria if name in IRFS_OF_CRITERIA}
+            found |= {irf: f"datasets.safe_mask.methods: {name}" for irf, name in asking.items()}
         if self.is_map:
-            return frozenset(found | {IRFS_OF_MAPS[name] for name in self.block["map_selection"] if name != "counts"})
-        found |= {"edisp"} | ({"psf"} if self.corrects_containment else set())
-        return frozenset(found | ({"rad_max"} if self.block["on_region"]["radius"] is None else set()))
+            made = [name for name in self.block["map_selection"] if name != "counts"]
+            return found | {IRFS_OF_MAPS[name]: f"datasets.map_selection: {name}" for name in made}
+        found["edisp"] = "datasets.type: 1d"
+        if self.corrects_containment:
+            found["psf"] = CORRECTION
+        if self.block["on_region"]["radius"] is None:
+            found["rad_max"] = "datasets.on_region without radius"
+        return found
 
     @cached_property
     def geoms(self) -> dict[str, Geom]:
@@ -122,7 +130,8 @@ class Reduction:
         DataError
             ``no-off-region``, ``no-background`` or ``no-phase`` if there is nothing to estimate background from,
             ``outside-map`` if the map does not hold the observation, ``outside-field`` if the ON region is where the
-            effective area is zero, ``wrong-enclosure`` if its IRFs are not for this kind of analysis,
+            effective area is zero, ``no-containment`` if the PSF says nothing of an ON region so large,
+            ``wrong-enclosure`` if its IRFs are not for this kind of analysis,
             ``not-reducible`` if gammapy's makers refuse it.
         """
         name = name or f"obs-{observation.obs_id}"
@@ -157,10 +166,7 @@ class Reduction:
         geoms = {role: geom for role, geom in self.geoms.items() if role != "geom_psf"}
         dataset = self.dataset_maker.run(SpectrumDataset.from_geoms(**geoms, name=name), observation)
         # Before the background: OFF regions are sought on a map that reaches from here to there.
-        if not (dataset.exposure.data > 0).any():
-            center, pointing = dataset.counts.geom.region.center, observation.get_pointing_icrs(observation.tmid)
-            far = f"{center.separation(pointing).to_value('deg'):.2f} deg from the pointing"
-            raise DataError("outside-field", f"the ON region is {far}, where the effective area is zero")
+        check_exposure(dataset, observation, self.corrects_containment)
         dataset = self.background.run(dataset, observation)
         return self.safe_mask_maker.run(dataset, observation)
 

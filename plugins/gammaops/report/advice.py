@@ -52,6 +52,10 @@ _REASONS = MappingProxyType(
             "the ON region is outside its field of view",
             "Ask the analyst: the selection takes observations of another place; obs_cone leaves them out.",
         ),
+        "no-containment": (
+            "the ON region is larger than its point-spread function is tabulated",
+            "Ask the analyst: datasets.containment_correction: false, or type: 3d. The data are fine.",
+        ),
         "no-background": ("the background cannot be estimated with this method", _ASK_ANALYST),
         "no-phase": ("its events carry no phase", "Ask the data manager for events with phases, or the analyst."),
         "wrong-enclosure": ("its instrument responses are made for another kind of analysis", _ASK_ANALYST),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gammaops.schema.relations import Relation
 
-__all__ = ["DATASETS_RULES", "cube_size", "mask_can_be_used", "needs_no_full_enclosure_irfs", "not_stacked"]
+__all__ = ["DATASETS_RULES", "REDUCTION_RULES", "cube_size", "mask_can_be_used", "not_stacked"]
 
 METHODS = {"1d": ("reflected", "wobble", "phase"), "3d": ("ring", "adaptive-ring", "fov", "phase")}
 POINT_METHODS = ("wobble", "phase", None)
@@ -155,12 +155,22 @@ def _maps_are_made(block: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(("map_selection",), f"{name} is not made, and {why} looks at it", f"{name} too")
 
 
-def needs_no_full_enclosure_irfs(blocks: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _needs_no_full_enclosure_irfs(blocks: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """An archive of point-like IRFs has neither PSF nor background model: observations must not need them."""
     asked = [name for name in blocks["observations"]["required_irf"] or () if name in FULL_ENCLOSURE]
     if _is_point_like(blocks["datasets"]) and asked:
         message = f"asks for {' and '.join(asked)}, but datasets.on_region has no radius: IRFs are point-like"
         yield Finding(("observations", "required_irf"), message, "required_irf: [aeff, edisp, rad_max]")
+
+
+def _psf_of_correction(blocks: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Who asks for RAD_MAX and not for a PSF has point-like IRFs: there is nothing to correct for, or by."""
+    asked, block = blocks["observations"]["required_irf"] or (), blocks["datasets"]
+    corrects = block["type"] == "1d" and block["containment_correction"] and not _is_point_like(block)
+    if corrects and "rad_max" in asked and "psf" not in asked:
+        message = "asks for rad_max and no psf, which datasets.containment_correction: true looks at"
+        expected = "datasets.containment_correction: false, as IRFs are point-like; or psf too"
+        yield Finding(("observations", "required_irf"), message, expected)
 
 
 def _number(quantity: str) -> float:
@@ -178,3 +188,5 @@ DATASETS_RULES: tuple[Relation, ...] = (
     _phases_apart,
     _maps_are_made,
 )
+# Between its blocks.
+REDUCTION_RULES: tuple[Relation, ...] = (_needs_no_full_enclosure_irfs, _psf_of_correction)

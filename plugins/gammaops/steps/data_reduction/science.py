@@ -69,7 +69,7 @@ class Prepared:
     @property
     def needed(self) -> frozenset[str]:
         """Types of IRF without which an observation is not reduced."""
-        irfs = set(self.selection["required_irf"] or ()) | self.reduction.irfs
+        irfs = {*(self.selection["required_irf"] or ()), *self.reduction.irfs}
         return frozenset(irfs - {"events", "gti"})
 
 

@@ -24,7 +24,7 @@ from gammaops.schema import (
     variants,
 )
 from gammaops.schema.arguments import BACKGROUND, NO_MASK, SAFE_MASK, SAFE_MASK_METHODS
-from gammaops.schema.datasets import DATASETS_RULES, cube_size, mask_can_be_used, needs_no_full_enclosure_irfs
+from gammaops.schema.datasets import DATASETS_RULES, REDUCTION_RULES, cube_size, mask_can_be_used
 from gammaops.schema.quality import QUALITY
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
@@ -119,7 +119,7 @@ SPEC = StepSpec(
         ),
         "datasets": block("How observations become datasets", _DATASETS, DATASETS_RULES),
     },
-    rules=(needs_no_full_enclosure_irfs,),
+    rules=REDUCTION_RULES,
     role_rules={"exclusion": (mask_can_be_used,)},
     size=cube_size,
     reads=("datasets", "observations.required_irf"),
