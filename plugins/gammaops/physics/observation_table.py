@@ -91,8 +91,8 @@ def observation_table(archive: Archive, selection: Mapping[str, Any], scope: Sco
     for index in expected:
         listed.setdefault(int(archive.obs_ids[index]), []).append(index)
     nights = dict(zip(expected, _nights(archive, expected, scope), strict=True))
-    required = dict.fromkeys(selection["required_irf"] or (), "observations.required_irf")
-    required = dict.fromkeys(ALWAYS_NEEDED, "") | needed | required
+    asked = dict.fromkeys(selection["required_irf"] or (), "observations.required_irf")
+    required = {**dict.fromkeys(ALWAYS_NEEDED, ""), **needed, **asked}
     files = ListedFiles(archive.folder)
     quality = _Quality(archive, selection["quality"])
     rows = {obs_id: _unknown_row(obs_id, archive.folder) for obs_id in unknown}
