@@ -103,7 +103,7 @@ def with_covariance(matrix):
 )
 def test_error_band_needs_the_whole_covariance(axes, points, matrix, band):
     draw_spectrum(axes, points, with_covariance(matrix))
-    assert ("68 % of the fit" in labels(axes)) is band
+    assert ("Fit, 68 % confidence" in labels(axes)) is band
 
 
 def test_error_band_is_as_wide_as_the_error_of_the_amplitude(axes, points):
@@ -184,7 +184,10 @@ def test_significance_map_is_white_at_zero_and_does_not_pale_beside_a_bright_sou
     axes = sky_axes(bright)
     draw_sky_map(axes, bright, "sqrt_ts", {"60 σ": SkyCoord(83.9, 22.2, unit="deg")})
     norm = axes.images[0].norm
-    assert (norm.vmin, norm.vcenter, norm.vmax) == (-5, 0, 15)
+    assert norm(0) == 0.5
+    # One σ is as much colour below zero as above: what is within the noise is pale on both sides.
+    assert norm(2.5) - 0.5 == pytest.approx(0.5 - norm(-2.5)) == pytest.approx(2.5 / 30)
+    assert axes.figure.axes[1].get_ylim() == (-5, 15)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Right ascension (J2000)", "Declination (J2000)")
     assert [text.get_text() for text in axes.texts] == ["60 σ"]
     assert axes.figure.axes[1].get_ylabel() == "Significance [σ]"

@@ -101,9 +101,18 @@ def test_exposure_is_counts_over_flux(light_curve):
     assert (exposures(light_curve, 0) * u.cm**2 * u.s).to_value("m2 s") == pytest.approx([1e5 * 1800] * 3, rel=0.05)
 
 
+def test_light_curve_says_when_its_energies_are_not_those_asked_for(light_curve):
+    notes = light_curve_section(light_curve, {}, [1.0, 10.0]).notes
+    assert notes[1] == (
+        "Asked for were 1.00 to 10.0 TeV; the nearest edges of the datasets' bins are 0.500 and 50.0 TeV. Give"
+        " datasets.geom.axes.energy bins that end where you want them."
+    )
+    assert len(light_curve_section(light_curve, {}, [0.5, 50.0]).notes) == len(notes) - 1
+
+
 def test_light_curve_section_of_a_steady_source(light_curve):
     section = light_curve_section(light_curve, {})
-    assert section.notes[0].startswith("Steady")
+    assert section.notes[0].startswith("0.500 to 50.0 TeV: Steady")
     (table,) = section.tables
     assert [row[0] for row in table.rows] == [f"2004-12-06 {hour}:00 to {hour}:30" for hour in (22, 23)] + [
         "2004-12-07 00:00 to 00:30"

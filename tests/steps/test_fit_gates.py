@@ -56,6 +56,17 @@ def test_parameters_that_do_the_same_cannot_be_told_apart(refit):
     assert not caught.value.metrics["gates"]["covariance"]
 
 
+def test_one_source_given_twice_is_told_though_the_indices_are_free_too(refit):
+    def twice(components):
+        second = yaml.safe_load(yaml.safe_dump(components[0])) | {"name": "second"}
+        components.append(second)
+
+    with pytest.raises(
+        AlgorithmError, match=r"cannot tell source\.spectral\.\w+ and second\.spectral\.\w+ apart|no error"
+    ):
+        refit(twice)
+
+
 def test_free_parameter_without_effect_has_no_error(refit):
     def dim(components):
         second = yaml.safe_load(yaml.safe_dump(components[0])) | {"name": "second"}

@@ -110,6 +110,10 @@ def test_report_names_what_is_biased_and_what_to_do():
     section = toy_section(good)
     assert section.warnings == ()
     assert section.notes[0] == "Fit bias and coverage as they should be (200 toys)."
+    few = toy_section(good[:30])
+    assert few.notes[0] == (
+        "Nothing is wrong as far as these toys tell; a bias of 0.2 of an error shows in 100 or more (30 toys)."
+    )
     good["a"] += 0.08
     good.meta["stat"] = 22.0
     bias, coverage, poor = toy_section(good).warnings

@@ -142,7 +142,7 @@ def _draw_model(axes: Axes, model: SpectralModel, bounds: u.Quantity) -> None:
         return
     median, minus, plus = model.evaluate_error(energy)
     low, high = ((scale * flux).to_value(E2DNDE) for flux in (median - minus, median + plus))
-    axes.fill_between(energy.value, low, high, color=ORANGE, alpha=0.22, linewidth=0, label="68 % of the fit")
+    axes.fill_between(energy.value, low, high, color=ORANGE, alpha=0.22, linewidth=0, label="Fit, 68 % confidence")
 
 
 def _has_covariance(model: SpectralModel) -> bool:

@@ -22,6 +22,8 @@ GATES = ("converged", "covariance", "bounds")
 NEAR_BOUND = 1e-2
 """Distance from a bound, in units of the parameter's error, below which it is at the bound."""
 ROUNDING = 1e-6
+MOST_CORRELATED = 0.999
+"""Correlation of two sources' parameters above which they replace each other: errors are then 22 times too wide."""
 LEAST_COST = 0.1
 """Rise of the fit statistic over one standard deviation, below which the covariance is not valid; it should be 1."""
 
@@ -62,7 +64,8 @@ def _covariance(datasets: Datasets, result: FitResult, names: dict[Parameter, st
     if bad or not result.covariance_result.success:
         words = ", ".join(bad) or "some parameters"
         return f"no error could be found for {words}: the counts do not constrain it; fix it or start elsewhere"
-    alike = _alike(datasets, free, errors)
+    correlation = _correlation(datasets, free, errors)
+    alike = _same_in_two_models(free, names, correlation) or _alike(datasets, free, errors, correlation)
     if alike:
         words = " and ".join(names[parameter] for parameter in alike)
         return f"the counts cannot tell {words} apart, whatever errors Minuit gives; fix one of them or link them"
@@ -72,14 +75,34 @@ def _covariance(datasets: Datasets, result: FitResult, names: dict[Parameter, st
     return ""
 
 
-def _alike(datasets: Datasets, free: list[Parameter], errors: np.ndarray) -> tuple[Parameter, ...]:
+def _correlation(datasets: Datasets, free: list[Parameter], errors: np.ndarray) -> np.ndarray:
+    rows = [datasets.models.parameters.index(parameter) for parameter in free]
+    return datasets.models.covariance.data[np.ix_(rows, rows)] / np.outer(errors, errors)
+
+
+def _same_in_two_models(
+    free: list[Parameter], names: dict[Parameter, str], correlation: np.ndarray
+) -> tuple[Parameter, ...]:
+    """Parameters of two models that replace each other, such as the amplitudes of one source given twice.
+
+    Where the sources' other parameters are free too, the valley is curved, and a step along it costs something.
+    """
+    models = np.array([names[parameter].split(".")[0] for parameter in free])
+    between = np.where(models[:, None] != models[None, :], np.abs(correlation), 0.0)
+    if not between.size or between.max() <= MOST_CORRELATED:
+        return ()
+    first, second = np.unravel_index(np.argmax(between), between.shape)
+    return free[min(first, second)], free[max(first, second)]
+
+
+def _alike(
+    datasets: Datasets, free: list[Parameter], errors: np.ndarray, correlation: np.ndarray
+) -> tuple[Parameter, ...]:
     """Parameters that can replace each other, empty if there are none.
 
     Along the direction that the covariance calls the weakest, one standard deviation should cost about 1 in the fit
     statistic. Where two parameters do the same it costs nothing, though Minuit calls its covariance accurate.
     """
-    rows = [datasets.models.parameters.index(parameter) for parameter in free]
-    correlation = datasets.models.covariance.data[np.ix_(rows, rows)] / np.outer(errors, errors)
     eigenvalues, directions = np.linalg.eigh(correlation)
     weakest = directions[:, -1]
     step = np.sqrt(eigenvalues[-1]) * weakest * errors

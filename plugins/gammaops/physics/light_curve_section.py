@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 
     from astropy.time import Time
     from gammapy.estimators import FluxPoints
+    from gammapy.maps import MapAxis
 
 __all__ = ["light_curve_section"]
 
 FLUX = u.Unit("cm-2 s-1")
 NAMES_SHOWN = 6
+SAME_ENERGY = 1e-4
 DAY, SHORT = 86400.0, 60.0
 CAPTION = "Flux over time. Dashed: the mean. Points far from it, by many times their error bars, are variability."
 BLOCKS_CAPTION = " Steps: Bayesian blocks, between whose edges the flux is compatible with a constant."
 
 
-def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> Section:
+def light_curve_section(
+    light_curve: FluxPoints, metrics: Mapping[str, Any], asked_tev: Sequence[float] = ()
+) -> Section:
     """The light curve, in words whether and how the flux varied, and what is not in it.
 
     Parameters
@@ -40,6 +44,8 @@ def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> 
     metrics : mapping
         Those of the product; of them are told ``bands`` (Fvar and Bayesian blocks), ``points_without_flux`` and
         ``datasets_left_out``.
+    asked_tev : sequence of float
+        Edges of the energy bins in the config, TeV; those of the light curve are the nearest that the datasets have.
     """
     time = light_curve.geom.axes["time"]
     energy = light_curve.geom.axes["energy"]
@@ -50,10 +56,9 @@ def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> 
             _over_time(light_curve, name, index) for name in ("flux", "flux_err", "flux_ul", "sqrt_ts")
         )
         band = f"{plain(energy.edges_min[index].to_value('TeV'))} to {plain(energy.edges_max[index].to_value('TeV'))}"
-        prefix = f"{band} TeV: " if energy.nbin > 1 else ""
         steady = Steadiness.of(flux, error, exposures(light_curve, index))
         told = [steady.in_words([_minute(one) for one in time.time_mid]), *_variability(numbers)]
-        notes.append(prefix + " ".join(told))
+        notes.append(f"{band} TeV: " + " ".join(told))
         for place, (start, stop) in enumerate(zip(time.time_min, time.time_max, strict=True)):
             cells = measured(flux[place], error[place]), plain(limit[place], 2), plain(sigma[place], 2)
             rows.append((_interval(start, stop), band, *cells))
@@ -62,7 +67,7 @@ def light_curve_section(light_curve: FluxPoints, metrics: Mapping[str, Any]) -> 
     blocks = [numbers.get("blocks") or [] for numbers in bands]
     draw = partial(draw_light_curve, light_curve=light_curve, blocks=blocks)
     figure = Figure(CAPTION + (BLOCKS_CAPTION if any(blocks) else ""), encode(draw))
-    notes += _left_out(metrics)
+    notes += [*_other_energies(energy, asked_tev), *_left_out(metrics)]
     return Section(title="Light curve", notes=notes, figures=(figure,), tables=(Table(header, rows),))
 
 
@@ -78,6 +83,17 @@ def _variability(numbers: Mapping[str, Any]) -> Iterator[str]:
     elif blocks:
         changes = ", ".join(f"{block['start'][:16].replace('T', ' ')}" for block in blocks[1:])
         yield f"Bayesian blocks: {len(blocks)}, with changes at {changes}."
+
+
+def _other_energies(energy: MapAxis, asked_tev: Sequence[float]) -> Iterator[str]:
+    """That the bins are not those of the config."""
+    edges = energy.edges.to_value("TeV")
+    if len(asked_tev) and not (len(edges) == len(asked_tev) and np.allclose(edges, asked_tev, rtol=SAME_ENERGY)):
+        yield (
+            f"Asked for were {plain(asked_tev[0])} to {plain(asked_tev[-1])} TeV; the nearest edges of the datasets'"
+            f" bins are {plain(edges[0])} and {plain(edges[-1])} TeV. Give datasets.geom.axes.energy bins that end"
+            " where you want them."
+        )
 
 
 def _left_out(metrics: Mapping[str, Any]) -> Iterator[str]:

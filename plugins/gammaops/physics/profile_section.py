@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_profile", "profile_section"]
 
 FLUX = u.Unit("cm-2 s-1")
+SHOWN = 1e-12
 _COLOURS = (BLUE, ORANGE, GREY, RED)
 
 
@@ -69,7 +70,7 @@ def draw_profile(axes: Axes, profile: FluxPoints) -> None:
     distance = profile.geom.axes["projected-distance"]
     centre = distance.center.to_value("deg")
     width = [centre - distance.edges_min.to_value("deg"), distance.edges_max.to_value("deg") - centre]
-    flux, error = _values(profile, "flux"), _values(profile, "flux_err")
+    flux, error = (_values(profile, name) / SHOWN for name in ("flux", "flux_err"))
     for number, energies in enumerate(_energies(profile)):
         axes.errorbar(
             centre,
@@ -81,5 +82,5 @@ def draw_profile(axes: Axes, profile: FluxPoints) -> None:
             label=f"{energies} TeV",
         )
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="Distance [deg]", ylabel=r"Flux per region [cm$^{-2}$ s$^{-1}$]")
+    axes.set(xlabel="Distance [deg]", ylabel=r"Flux per region [$10^{-12}$ cm$^{-2}$ s$^{-1}$]")
     axes.legend(title="Energy")

@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from gammapy.estimators.utils import find_peaks
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 from scipy.stats import norm
 
@@ -67,12 +67,16 @@ def draw_sky_map(axes: Axes, image: WcsNDMap, quantity: str, marks: Mapping[str,
     lowest, highest = (known.min(), known.max()) if known.size else (0.0, 0.0)
     scale: Normalize
     if quantity == "sqrt_ts":
-        colours, scale = "RdBu_r", TwoSlopeNorm(0, -_SIGNIFICANT, min(max(_SIGNIFICANT, highest), _BRIGHTEST))
+        reach = min(max(_SIGNIFICANT, highest), _BRIGHTEST)
+        colours, scale = "RdBu_r", Normalize(-reach, reach)
     else:
         colours, scale = "inferno", Normalize(min(0.0, lowest), highest)
     picture = axes.imshow(data, origin="lower", interpolation="nearest", cmap=colours, norm=scale)
     beyond = "max" if quantity == "sqrt_ts" and highest > _BRIGHTEST else "neither"
-    axes.figure.colorbar(picture, ax=axes, label=_LABELS[quantity], shrink=0.85, extend=beyond)
+    bar = axes.figure.colorbar(picture, ax=axes, label=_LABELS[quantity], shrink=0.85, extend=beyond)
+    if quantity == "sqrt_ts":
+        # One σ is as much colour below zero as above, but nothing is much below.
+        bar.ax.set_ylim(-_SIGNIFICANT, scale.vmax)
     if quantity == "sqrt_ts" and highest > _SIGNIFICANT:
         axes.contour(np.nan_to_num(data), levels=[_SIGNIFICANT], colors="black", linewidths=1)
     galactic = image.geom.frame == "galactic"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["toy_section"]
 
 IMPROBABLE = 0.01
+TOLERANCE = 1.25
+"""By how much the scatter of pulls may make the error of a bias larger than that of as many normal numbers."""
 SURE = 2.0
 """Standard errors by which a number must miss its range before it is called bad."""
 
@@ -32,7 +34,7 @@ def toy_section(toys: table.Table) -> Section:
     """A table of toys in words, numbers and a picture of pulls per parameter."""
     found = summary(toys)
     complaints = list(_complaints(found))
-    headline = "Fit bias and coverage as they should be" if not complaints else "The fit misleads, see the warnings"
+    headline = "The fit misleads, see the warnings" if complaints else _good_news(found)
     about = (
         f"{found['toys']} times data were drawn from the fitted models and fitted in the same way; {found['failed']} of"
         f" these fits failed.{_goodness(found)}"
@@ -46,10 +48,19 @@ def toy_section(toys: table.Table) -> Section:
         warnings=tuple(complaints),
         tables=(Table(header, rows),),
         figures=[
-            Figure(f"{name}. {caption}", encode(partial(_draw_pulls, values=pulls(toys, name))))
-            for name in found["parameters"]
+            Figure(f"{name}. {caption}", encode(partial(_draw_pulls, values=pulls(toys, name), bias=one["bias"])))
+            for name, one in found["parameters"].items()
         ],
     )
+
+
+def _good_news(found: Mapping[str, Any]) -> str:
+    """Nothing is wrong; or too few toys to tell."""
+    known = max((one["bias_err"] for one in found["parameters"].values()), default=np.inf)
+    if SURE * known > BIAS * TOLERANCE:
+        enough = 10 * int(np.ceil((SURE / BIAS) ** 2 / 10))
+        return f"Nothing is wrong as far as these toys tell; a bias of {BIAS:g} of an error shows in {enough} or more"
+    return "Fit bias and coverage as they should be"
 
 
 def _goodness(found: Mapping[str, Any]) -> str:
@@ -91,14 +102,13 @@ def _complaints(found: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _draw_pulls(axes: Axes, values: np.ndarray) -> None:
+def _draw_pulls(axes: Axes, values: np.ndarray, bias: float) -> None:
     """Pulls with the normal distribution that they should have."""
     edges = np.linspace(-4.5, 4.5, 28)
     grid = np.linspace(-4.5, 4.5, 200)
     normal = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi) * len(values) * (edges[1] - edges[0])
     axes.hist(np.clip(values, edges[0], edges[-1]), edges.tolist(), color=BLUE, alpha=0.6, label="Toys")
     axes.plot(grid, normal, color=ORANGE, linewidth=2, label="As it should be")
-    mean = float(np.mean(values)) if len(values) else 0.0
-    axes.axvline(mean, color=GREY, linestyle="--", label=f"Mean {mean:+.2f}")
+    axes.axvline(bias, color=GREY, linestyle="--", label=f"Bias {bias:+.2f}")
     axes.set(xlabel="(fitted - true) / error", ylabel="Toys per bin", xlim=(edges[0], edges[-1]))
     axes.legend()

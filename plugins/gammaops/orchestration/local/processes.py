@@ -50,6 +50,7 @@ BACKFILL_TRIES = 10
 BACKFILL_SECONDS = 1800
 GRACE_SECONDS = 10
 STOP_SECONDS = 15
+UNAUTHORIZED = 401
 LOCK = "running"
 
 
@@ -255,9 +256,22 @@ class LocalAirflow:
                 cwd=self.home,
             )
 
+    def _is_ours(self) -> bool:
+        """Whether the server on our port knows our password; another one may have taken the port meanwhile.
+
+        Our own then ends, which `check` tells.
+        """
+        try:
+            self.client.token()
+        except AirflowApiError as error:
+            if error.status != UNAUTHORIZED:
+                raise
+            return False
+        return True
+
     def _wait_healthy(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while not self.client.healthy():
+        while not (self.client.healthy() and self._is_ours()):
             self.check()
             if time.monotonic() > deadline:
                 raise RuntimeError(f"airflow is not healthy after {timeout_s:.0f} s; see the logs in {self.home}")

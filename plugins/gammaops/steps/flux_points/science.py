@@ -139,6 +139,7 @@ def collect(
     limits = sum(not part.metrics["reason"] and part.metrics["is_ul"] for part in parts)
     return {
         "source": parts[0].metrics["source"],
+        "bins": prepared.axis.nbin,
         "points": len(parts),
         "points_with_flux": len(parts) - len(lost),
         "upper_limits": limits,
@@ -146,17 +147,30 @@ def collect(
     }
 
 
+def _dropped_note(metrics: Mapping[str, Any]) -> str:
+    """That the config has more energy bins than there are points; empty if there are as many."""
+    asked = metrics.get("bins", 0)
+    lost = asked - metrics.get("points", asked)
+    if lost <= 0:
+        return ""
+    return f"{lost} of the {asked} energy bins asked for {'is' if lost == 1 else 'are'} left out; see Steps and cost."
+
+
 def report(product: Product) -> Section:
     """The spectrum, with the error band of the fit if its product is still there."""
     points = read_flux_points(product.path)  # type: ignore[arg-type]
-    points.meta["n_sigma_ul"] = product.sidecar["config"]["flux_points"]["parameters"].get("n_sigma_ul")
+    block = product.sidecar["config"]["flux_points"]
+    points.meta["n_sigma_ul"] = block["parameters"].get("n_sigma_ul")
     source, model, warning = product.metrics["source"], points.reference_model, ""
     for path in inputs_of(product, "fit"):
         fitted = read_fitted_spectra(path)
         model = fitted[source] if source in fitted.names else model
         warning = low_off_warning(read_fit(path))
     section = spectrum_section(points, model.spectral_model)
-    lost = unestimated_note(product.metrics.get("points_without_flux") or ())
+    notes = (
+        _dropped_note(product.metrics),
+        unestimated_note(product.metrics.get("points_without_flux") or ()),
+    )
     return replace(
-        section, notes=(*section.notes, *filter(None, [lost])), warnings=(*section.warnings, *filter(None, [warning]))
+        section, notes=(*section.notes, *filter(None, notes)), warnings=(*section.warnings, *filter(None, [warning]))
     )

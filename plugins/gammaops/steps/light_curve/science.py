@@ -237,8 +237,11 @@ def collect(
 def report(product: Product) -> Section:
     """The light curve."""
     light_curve = read_flux_points(product.path)  # type: ignore[arg-type]
-    light_curve.meta["n_sigma_ul"] = product.sidecar["config"]["light_curve"]["parameters"].get("n_sigma_ul")
-    return light_curve_section(light_curve, product.metrics)
+    block = product.sidecar["config"]["light_curve"]
+    light_curve.meta["n_sigma_ul"] = block["parameters"].get("n_sigma_ul")
+    axis = energy_axis(block["energy_edges"])
+    asked = [] if axis is None else axis.edges.to_value("TeV").tolist()
+    return light_curve_section(light_curve, product.metrics, asked)
 
 
 def measured(product: Product) -> list[Measurement]:
