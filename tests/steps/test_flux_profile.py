@@ -130,6 +130,23 @@ def test_section_says_where_the_flux_is_highest(boxes):
     assert len(section.tables[0].rows) == 3
 
 
+def test_regions_that_are_left_out_come_before_the_highest_flux(driver, maps, tmp_path):
+    far = {**BOXES, "end_pos": {"frame": "icrs", "lon": "86.1 deg", "lat": "22.01 deg"}}
+    product, rows, metrics = made(driver, maps, tmp_path, boxes=far)
+    assert [row["status"] for row in rows] == ["selected", "selected", "rejected"]
+    assert (metrics["regions"], metrics["regions_left_out"]) == (2, 1)
+    headline = load_science("flux-profile").report(product).notes[0]
+    said = "1 of 3 regions do not lie within the map and are left out; of the others the highest flux is "
+    assert headline.startswith(said)
+
+
+def test_regions_none_of_which_is_in_the_map_make_nothing(driver, maps, tmp_path):
+    config = driver.blocks("flux-profile", flux_profile={"boxes": BOXES})
+    science = load_science("flux-profile")
+    with pytest.raises(driver.NoWorkFound, match="none of the 3 regions lies within the map"):
+        science.collect(science.prepare(config), {"datasets": (maps,)}, {}, [])
+
+
 TEXT = """
 observations: {datastore: data}
 datasets: {type: 3d, geom: {wcs: {skydir: {frame: icrs, lon: 1 deg, lat: 1 deg}}}, background: {method: fov}}

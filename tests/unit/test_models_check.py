@@ -61,6 +61,34 @@ def test_models_of_nothing_but_background_are_left_to_the_step(data):
     assert start(data, "components: [{name: b, type: FoVBackgroundModel}]").endswith("config.yaml")
 
 
+FROZEN = """components:
+- name: crap
+  type: SkyModel
+  spectral:
+    type: PowerLawSpectralModel
+    parameters:
+    - {name: index, value: 2.6, frozen: true}
+    - {name: amplitude, value: 1.6e-11, unit: TeV-1 s-1 cm-2, frozen: true}
+    - {name: reference, value: 1.0, unit: TeV}
+"""
+
+
+def test_models_without_anything_to_fit_are_refused_where_they_are_named(data):
+    with pytest.raises(ConfigError) as caught:
+        start(data, FROZEN)
+    (problem,) = caught.value.problems
+    assert str(problem) == (
+        "crab.yaml:1:11: general.models_file: every parameter of the models of 'spectrum' is frozen: nothing to fit; "
+        "expected frozen: false for at least one"
+    )
+
+
+def test_a_parameter_that_is_not_written_is_free_as_in_gammapy(data):
+    lines = FROZEN.splitlines(keepends=True)
+    assert start(data, "".join(line for line in lines if "index" not in line)).endswith("config.yaml")
+    assert start(data, FROZEN.replace("2.6, frozen: true", "2.6")).endswith("config.yaml")
+
+
 def test_files_named_by_models_are_found_inside_the_data_folders(data):
     template = data / "maps" / "diffuse.fits"
     template.parent.mkdir()

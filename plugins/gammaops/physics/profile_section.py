@@ -25,8 +25,8 @@ SHOWN = 1e-12
 _COLOURS = (BLUE, ORANGE, GREY, RED)
 
 
-def profile_section(profile: FluxPoints) -> Section:
-    """Flux by region and energy, and where it is highest."""
+def profile_section(profile: FluxPoints, left_out: int = 0) -> Section:
+    """Flux by region and energy, and where it is highest; `left_out`: regions that do not lie within the map."""
     header = ("Distance [°]", "Energy [TeV]", f"Flux [{unit_text(FLUX)}]", "√TS [σ]")
     caption = "Flux in each region, not per area. Left: the first box of the line, or the innermost annulus."
     figure = Figure(caption, encode(partial(draw_profile, profile=profile)))
@@ -38,6 +38,9 @@ def profile_section(profile: FluxPoints) -> Section:
     centre = profile.geom.axes["projected-distance"].center.to_value("deg")[place[0]]
     height = measured(flux[place], _values(profile, "flux_err")[place])
     headline = f"Highest flux {height} {unit_text(FLUX)} at {centre:.2f}°; {_regions(flux)} within the map."
+    if left_out:
+        lost = f"{left_out} of {len(flux) + left_out} regions do not lie within the map and are left out"
+        headline = f"{lost}; of the others the highest flux is {height} {unit_text(FLUX)} at {centre:.2f}°."
     return Section("Flux profile", (figure,), (Table(header, rows),), (headline,))
 
 

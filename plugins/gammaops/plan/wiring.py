@@ -10,6 +10,7 @@ from gammaops.errors import ConfigError
 from gammaops.plan.alerts import alert_problems
 from gammaops.plan.graph import Plan, PlannedStep, Source
 from gammaops.plan.inputs import Candidate, Reader, Wiring, own_type
+from gammaops.plan.origins import check_nights, check_origins, reductions_behind
 from gammaops.steps import step_specs, tag_of
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def _planned(
             wiring.complain(place, message, f"{' or '.join(spec.dataset_types)} datasets")
         read = [role for role in spec.consumes if sources.get(role) or external[step.name].get(role)]
         _check_roles(wiring, step, index[step.name], read)
-        _check_inputs(wiring, step, index[step.name], sources)
+        _check_inputs(wiring, step, index[step.name], inputs)
+        check_origins(wiring, step, inputs, external)
+        check_nights(wiring, step)
         planned.append(
             PlannedStep(
                 step.name,
@@ -175,10 +178,14 @@ def _check_roles(wiring: Wiring, step: StepConfig, index: int, roles: Sequence[s
                 wiring.complain((index, key), finding.message, finding.expected)
 
 
-def _check_inputs(wiring: Wiring, step: StepConfig, index: int, sources: Mapping[str, Sequence[Source]]) -> None:
-    """What the steps that it reads from must say in their blocks."""
+def _check_inputs(
+    wiring: Wiring, step: StepConfig, index: int, inputs: Mapping[str, Mapping[str, tuple[Source, ...]]]
+) -> None:
+    """What the steps that it reads from must say in their blocks, and the reductions that its datasets come from."""
     for role, rules in wiring.specs[step.name].input_rules.items():
-        for name in dict.fromkeys(source.step for source in sources.get(role, ())):
+        sources = inputs[step.name].get(role, ())
+        behind = reductions_behind(wiring, inputs, sources)
+        for name in dict.fromkeys([*(source.step for source in sources), *behind]):
             maker = wiring.config.step(name)
             for rule in rules.get(wiring.specs[name].tag, ()):
                 for finding in rule(wiring.config.blocks(maker)):

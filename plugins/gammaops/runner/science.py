@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_exclusion",
+    "has_free_parameters",
     "make_reproducible",
     "measured",
     "read_obs_ids",
@@ -55,6 +56,12 @@ def read_overrides(path: Path) -> Mapping[int, Any]:
 def check_exclusion(key: str, given: object) -> None:
     """Read what a config excludes: a mask, a region file or a list of regions."""
     import_module("gammaops.physics.exclusion").Exclusion(key, given).check()
+
+
+def has_free_parameters(path: Path, files: Mapping[str, Path]) -> bool:
+    """Whether a fit of the models of a file, which names these files, would have anything to fit."""
+    models = import_module("gammaops.physics.models_io").read_models(path, files)
+    return len(models.parameters.free_parameters) > 0
 
 
 def read_obs_ids(path: Path, key: str) -> Sequence[int]:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gammaops.schema.origins import OriginRule
     from gammaops.schema.relations import Relation
 
 __all__ = [
@@ -110,7 +111,12 @@ class StepSpec:
     role_rules : mapping of str to tuple of Relation
         As `rules`, asked only where the step reads something in this role.
     input_rules : mapping of str to mapping of str to tuple of Relation
-        By role and tag: rules for the blocks of a step of this tag that makes what is read in this role.
+        By role and tag: rules for the blocks of a step of this tag that makes what is read in this role; for datasets
+        also of the reductions that they come from, through other steps.
+    origin_rules : tuple of OriginRule
+        Rules between its blocks and those of the reductions that its datasets come from, where all of them are known.
+    nights : tuple of str
+        Dotted config keys of which the value ``night`` needs ``dag.site``.
     size : callable, optional
         Given all blocks by name, how large one of its products gets, in words for `gammaops plan`; empty: not worth it.
     fan_out : Fan, optional
@@ -138,6 +144,8 @@ class StepSpec:
     rules: tuple[Relation, ...] = ()
     role_rules: Mapping[str, tuple[Relation, ...]] = field(default_factory=dict)
     input_rules: Mapping[str, Mapping[str, tuple[Relation, ...]]] = field(default_factory=dict)
+    origin_rules: tuple[OriginRule, ...] = ()
+    nights: tuple[str, ...] = ()
     size: Callable[[Mapping[str, Any]], str] | None = None
     fan_out: Fan | None = None
     dataset_types: tuple[str, ...] = ("1d", "3d")

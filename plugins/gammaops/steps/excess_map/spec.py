@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gammaops.schema import block, energy_axis, quantity_list
 from gammaops.schema.arguments import EXCESS_MAP
+from gammaops.schema.origins import energies_of_datasets
 from gammaops.steps.base import Output, Port, StepSpec
 
 _EXCESS_MAP = {
@@ -21,6 +22,7 @@ SPEC = StepSpec(
     schema={"excess_map": block("Which maps are made", _EXCESS_MAP)},
     reads=("excess_map",),
     consumes={"datasets": Port(("datasets",), "Map datasets", max=None)},
+    origin_rules=(energies_of_datasets("excess_map.energy_edges"),),
     produces={"excess_map": Output("excess_map", ".fits", "Maps of excess, background, flux and significance")},
     dataset_types=("3d",),
 )

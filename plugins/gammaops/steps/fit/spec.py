@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gammaops.schema import block, choice, energy_range, integer, number
+from gammaops.schema.origins import energies_of_datasets
 from gammaops.steps.base import Output, Port, StepSpec
 
 _MIGRAD = {"ncall": integer("Largest number of function calls; not given: Minuit's own", low=1)}
@@ -34,6 +35,7 @@ SPEC = StepSpec(
     schema={"fit": block("How models are fitted", _FIT)},
     reads=("fit",),
     consumes={"datasets": Port(("datasets",), "Datasets to fit, all of them jointly", max=None)},
+    origin_rules=(energies_of_datasets("fit.fit_range"),),
     produces={"fit": Output("fit", ".yaml", "Models, covariance and result of the fit")},
     files=("general.models_file",),
     required=("general.models_file",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gammaops.schema import block, energy_axis, needs, number, text
 from gammaops.schema.arguments import FLUX_POINTS
+from gammaops.schema.origins import energies_of_datasets
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _FLUX_POINTS = {
@@ -27,6 +28,7 @@ SPEC = StepSpec(
         "datasets": Port(("datasets",), "Datasets that were fitted", max=None),
         "fit": Port(("fit",), "Fitted models"),
     },
+    origin_rules=(energies_of_datasets("flux_points.energy"),),
     produces={"flux_points": Output("flux_points", ".fits", "Flux points with their reference model")},
     fan_out=Fan(over="energy bins", table="energy_bins", part=Output("flux_points_part", ".fits")),
 )

@@ -145,9 +145,9 @@ def collect(
 ) -> dict[str, Any]:
     """Join the regions in their order."""
     parts = sorted(parts, key=lambda part: part.metrics["region"])
-    if not parts:
-        raise NoWorkFound("no region has a flux")
     regions = prepared.regions(next(iter(_geoms(inputs["datasets"]).values())))
+    if not parts:
+        raise NoWorkFound(f"none of the {len(regions)} regions lies within the map")
     points = [read_flux_points(part.path) for part in parts]  # type: ignore[arg-type]
     axis = MapAxis.from_nodes([part.metrics["distance_deg"] for part in parts], unit="deg", name=DISTANCE)
     profile = FluxPoints.from_stack(points, axis=axis, meta=points[0].meta)
@@ -157,7 +157,8 @@ def collect(
     flux = profile.flux.data
     known = int(np.isfinite(flux).any(axis=tuple(range(1, flux.ndim))).sum())
     log.info("flux profile of %s regions", len(parts))
-    return {"regions": len(parts), "regions_with_flux": known, "points_without_flux": unestimated(parts)}
+    lost = {"regions_left_out": len(regions) - len(parts), "points_without_flux": unestimated(parts)}
+    return {"regions": len(parts), "regions_with_flux": known, **lost}
 
 
 def _append_regions(path: Path, regions: Sequence[SkyRegion]) -> None:
@@ -169,6 +170,7 @@ def _append_regions(path: Path, regions: Sequence[SkyRegion]) -> None:
 
 def report(product: Product) -> Section:
     """The profile."""
-    section = profile_section(read_flux_points(product.path))  # type: ignore[arg-type]
+    left_out = int(product.metrics.get("regions_left_out") or 0)
+    section = profile_section(read_flux_points(product.path), left_out)  # type: ignore[arg-type]
     lost = unestimated_note(product.metrics.get("points_without_flux") or ())
     return replace(section, notes=(*section.notes, *filter(None, [lost])))

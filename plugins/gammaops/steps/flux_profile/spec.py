@@ -14,6 +14,7 @@ from gammaops.schema import (
     together,
 )
 from gammaops.schema.arguments import FLUX_PROFILE
+from gammaops.schema.origins import energies_of_datasets, regions_in_map
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _BOXES = {
@@ -47,6 +48,7 @@ SPEC = StepSpec(
     schema={"flux_profile": block("Which profile is made", _FLUX_PROFILE, [exactly_one("boxes.nbin", "annuli.nbin")])},
     reads=("flux_profile",),
     consumes={"datasets": Port(("datasets",), "Map datasets, all of them jointly", max=None)},
+    origin_rules=(energies_of_datasets("flux_profile.energy_edges"), regions_in_map),
     produces={"flux_profile": Output("flux_profile", ".fits", "Flux by region, with its reference model and regions")},
     fan_out=Fan(over="regions", table="regions", part=Output("flux_profile_part", ".fits")),
     dataset_types=("3d",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gammaops.schema import block, choice, energy_axis, number, text, time_intervals
 from gammaops.schema.arguments import LIGHT_CURVE
+from gammaops.schema.origins import energies_of_datasets
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _BY = choice(("observation", "night"), "Bins that follow the data; a night needs dag.site; not given: observation")
@@ -31,6 +32,8 @@ SPEC = StepSpec(
         "datasets": Port(("datasets",), "Datasets by observation or interval, not stacked over time", max=None),
         "fit": Port(("fit",), "Fitted models"),
     },
+    origin_rules=(energies_of_datasets("light_curve.energy_edges"),),
+    nights=("light_curve.time_intervals.by",),
     produces={"light_curve": Output("light_curve", ".fits", "Light curve with its reference model")},
     measures=("flux",),
     fan_out=Fan(over="time intervals", table="time_intervals", part=Output("light_curve_part", ".fits")),

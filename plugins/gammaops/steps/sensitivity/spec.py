@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gammaops.schema import block, energy_axis, number
 from gammaops.schema.arguments import SENSITIVITY
+from gammaops.schema.origins import energies_of_datasets, off_counts
 from gammaops.steps.base import Output, Port, StepSpec
 
 _SENSITIVITY = {
@@ -19,6 +20,8 @@ SPEC = StepSpec(
     schema={"sensitivity": block("Which sensitivity is estimated", _SENSITIVITY)},
     reads=("sensitivity",),
     consumes={"datasets": Port(("datasets",), "Spectra with ON and OFF counts; several are stacked", max=None)},
+    input_rules={"datasets": {"data-reduction": (off_counts,)}},
+    origin_rules=(energies_of_datasets("sensitivity.energy"),),
     produces={"sensitivity": Output("sensitivity", ".ecsv", "Sensitivity, excess and background by energy")},
     dataset_types=("1d",),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gammaops.schema import block, integer
+from gammaops.schema.origins import drawn_from
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _TOYS = {
@@ -22,6 +23,7 @@ SPEC = StepSpec(
         "datasets": Port(("datasets",), "Datasets that were fitted", max=None),
         "fit": Port(("fit",), "The fit that is examined"),
     },
+    input_rules={"datasets": {"data-reduction": (drawn_from,)}},
     produces={"toys": Output("toys", ".ecsv", "Fitted values and errors of every toy")},
     fan_out=Fan(over="toys", table="toy_rows", part=Output("toys_part", ".ecsv")),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gammaops.schema import block, choice, energy_axis, number, quantity, texts, variants
 from gammaops.schema.arguments import TS_MAP
+from gammaops.schema.origins import background_model, energies_of_datasets
 from gammaops.steps.base import Fan, Output, Port, StepSpec
 
 _SHAPES = {
@@ -36,6 +37,8 @@ SPEC = StepSpec(
         "datasets": Port(("datasets",), "Map datasets with a background model, each instrument stacked", max=None),
         "fit": Port(("fit",), "Models of known sources and of the background, which are subtracted", min=0),
     },
+    input_rules={"datasets": {"data-reduction": (background_model,)}},
+    origin_rules=(energies_of_datasets("ts_map.energy_edges"),),
     produces={"ts_map": Output("ts_map", ".fits", "Maps of TS, flux and their errors")},
     fan_out=Fan(over="map tiles", table="tiles", part=Output("ts_map_part", ".fits")),
     dataset_types=("3d",),
