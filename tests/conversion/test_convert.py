@@ -168,7 +168,8 @@ def test_what_is_no_config_is_refused(text: str):
 
 
 def test_the_command_writes_the_file_and_tells_notes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+    small = SMALL.replace("m.yaml", "crab-1d.yaml")
+    (tmp_path / "small.yaml").write_text(small, encoding="utf-8")
     out = tmp_path / "mine.yaml"
     assert main(["convert", str(tmp_path / "small.yaml"), "--out", str(out)]) == 0
     assert "note: observations.spam is left out" in capsys.readouterr().err
@@ -215,3 +216,32 @@ def test_configs_of_gammapy_run(project: Path, tmp_path: Path, monkeypatch: pyte
     assert {step["status"] for step in record["steps"]} == {"ok"}
     assert len(record["ledger"]) == 2
     assert {row["state"] for row in record["ledger"]} == {"done"}
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["printed", "written"])
+def test_what_lint_will_say_is_said_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: bool
+):
+    monkeypatch.setenv("GAMMAOPS_PROJECT", str(tmp_path))
+    models = tmp_path / "include" / "models" / "crab.yaml"
+    models.parent.mkdir(parents=True)
+    models.write_text("components: [{name: crab, type: SkyModel}]", encoding="utf-8")
+    theirs, ours = tmp_path / "theirs.yaml", tmp_path / "ours.yaml"
+    theirs.write_text(
+        SMALL.replace("[data-selection, fit]", "[datasets, fit, flux-points]").replace(
+            "flux_points: {", "flux_points: {source: carb, "
+        ),
+        encoding="utf-8",
+    )
+    asked = ["convert", str(theirs), "--models", "crab.yaml", *(["--out", str(ours)] if written else [])]
+    assert main(asked) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("to be mended: ")]
+    said = "flux_points.source: the fit has no source 'carb'; expected one of: crab; did you mean crab?"
+    assert len(told) == 1
+    assert told[0].endswith(said)
+    if written:
+        assert main(["lint", str(ours)]) == 1
+        assert told == [f"to be mended: {capsys.readouterr().out.strip()}"]
+        ours.unlink()
+    theirs.write_text(theirs.read_text(encoding="utf-8").replace("carb", "crab"), encoding="utf-8")
+    assert main(asked) == 0

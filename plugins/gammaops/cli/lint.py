@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +14,24 @@ from gammaops.plan import make_plan
 from gammaops.runner.files_check import file_problems
 from gammaops.runner.models_check import model_problems
 
-__all__ = ["lint"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gammaops.config import AnalysisConfig
+
+__all__ = ["lint", "problems_of"]
+
+
+def problems_of(read: Callable[[], AnalysisConfig], source: str) -> list[Problem]:
+    """All that is wrong with the config that `read` gives: its values, its wiring, and the files that it names."""
+    try:
+        config = read()
+        plan = make_plan(config)
+        return [*file_problems(config, plan), *model_problems(config, plan)]
+    except ConfigError as error:
+        return list(error.problems)
+    except OSError as error:
+        return [Problem(source, 0, 0, "", f"cannot be read: {error.strerror}", "a readable file")]
 
 
 @click.command()
@@ -23,17 +42,7 @@ def lint(ctx: click.Context, files: tuple[Path, ...]) -> None:
 
     Files that configs name are looked into as well: models for the sources that steps ask for, people's decisions.
     """
-    problems: list[Problem] = []
-    for path in files:
-        try:
-            config = load_config(path)
-            plan = make_plan(config)
-            problems += file_problems(config, plan)
-            problems += model_problems(config, plan)
-        except ConfigError as error:
-            problems += error.problems
-        except OSError as error:
-            problems.append(Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}", "a readable file"))
+    problems = [problem for path in files for problem in problems_of(partial(load_config, path), str(path))]
     for problem in problems:
         click.echo(str(problem))
     if problems:
