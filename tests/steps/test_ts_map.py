@@ -8,11 +8,13 @@ import pytest
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxMaps, TSMapEstimator
 from gammapy.modeling.models import GaussianSpatialModel, PointSpatialModel, PowerLawSpectralModel, SkyModel
+from scipy.special import erf
 
 from gammaops.config import parse_config
 from gammaops.errors import AlgorithmError, ConfigError, NoWorkFound
 from gammaops.physics.datasets_io import read_dataset
 from gammaops.physics.flux_io import read_flux_maps
+from gammaops.physics.kernel_share import joint_share, kernel_metrics, kernel_warning
 from gammaops.physics.models_io import read_fitted_models
 from gammaops.plan import make_plan
 from gammaops.steps import load_science
@@ -225,3 +227,44 @@ def test_kernel_models_that_are_wrong(kernel, message):
     text = STEPS.replace("spatial: gauss, parameters: {sigma: 0.05 deg}", kernel)
     with pytest.raises(ConfigError, match=message):
         parse_config(text, "survey", "survey.yaml")
+
+
+def test_a_kernel_narrower_than_the_psf_is_warned_of_with_the_share_that_it_holds(driver, field, tmp_path):
+    def made(width: str):
+        block = {"kernel_model": {"spatial": "point", "index": 2.5}, "kernel_width": width}
+        config = driver.blocks("ts-map", ts_map=block)
+        product, _, metrics = driver.run_fan("ts-map", config, tmp_path / width, {"datasets": (field,)})
+        return load_science("ts-map").report(product), metrics, np.nanmax(read_flux_maps(product.path).flux.data)
+
+    (wide, whole, flux), (narrow, part, less) = made("1 deg"), made("0.15 deg")
+    # Three pixels of 0.06 deg, and the Gaussian PSF of 0.06 deg at 1 TeV near the pointing.
+    expected = erf(0.09 / 0.06 / np.sqrt(2)) ** 2
+    assert part["kernel_share"] == pytest.approx(expected, abs=0.05)
+    assert part["kernel_width_deg"] == pytest.approx(0.15)
+    assert part["kernel_enough_deg"] == pytest.approx(0.3), "five pixels, which hold 97 %"
+    assert whole["kernel_share"] > 0.99
+    # Counts fluctuate, and another pixel may be the highest.
+    assert less / flux == pytest.approx(part["kernel_share"], rel=0.2)
+    assert wide.warnings == ()
+    (warning,) = narrow.warnings
+    share = f"{100 * part['kernel_share']:.0f} %"
+    assert warning == (
+        f"The kernel of 0.15° holds {share} of a source as the PSF spreads it, and fluxes are too low by about that"
+        " factor. Set ts_map.kernel_width to 0.3 deg or more."
+    )
+
+
+def test_the_least_share_of_several_energies_is_told(field):
+    dataset = read_dataset(field.members[0].path)
+    kernel = SkyModel(PowerLawSpectralModel(index=2.5), PointSpatialModel())
+    settings = {"kernel_model": kernel, "kernel_width": 0.15 * u.deg}
+    bins = [np.array(edges) * u.TeV for edges in ([1, 3.2], [3.2, 10])]
+    each = [kernel_metrics({**settings, "energy_edges": edges}, [dataset])["kernel_share"] for edges in bins]
+    both = kernel_metrics({**settings, "energy_edges": np.array([1, 3.2, 10]) * u.TeV}, [dataset])["kernel_share"]
+    assert each[0] < each[1], "the PSF of the archive is narrower at higher energies"
+    assert both == each[0]
+
+
+def test_tiles_made_before_there_was_a_share_say_nothing_of_it():
+    assert joint_share([{"sqrt_ts_max": 1.0}]) == {}
+    assert kernel_warning({"sqrt_ts_max": 1.0}) == ""

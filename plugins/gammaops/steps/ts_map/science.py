@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -26,6 +26,7 @@ from gammaops.physics.background_models import unstack_backgrounds
 from gammaops.physics.flux_io import read_flux_maps, write_flux_maps
 from gammaops.physics.geometry import energy_axis, given
 from gammaops.physics.joint_maps import image_geom, joint_datasets
+from gammaops.physics.kernel_share import joint_share, kernel_metrics, kernel_warning
 from gammaops.physics.map_sections import ts_map_section
 from gammaops.physics.models_io import read_fitted_models, read_groups
 from gammaops.physics.peaks import peak_of
@@ -97,7 +98,8 @@ def run(
     tile = Tile.of(row)
     maps = ts_of_tile(prepared.settings, datasets, tile)
     write_flux_maps(maps, out["ts_map_part"])
-    return {**asdict(tile), "sqrt_ts_max": peak_of(maps)["sqrt_ts_max"]}
+    kernel = kernel_metrics(prepared.settings, datasets)
+    return {**asdict(tile), "sqrt_ts_max": peak_of(maps)["sqrt_ts_max"], **kernel}
 
 
 def _models(prepared: Prepared, fits: Sequence[Product]) -> Models | None:
@@ -136,11 +138,14 @@ def collect(
         maps[name] = joined(geom, [(tile, piece._data[name]) for tile, piece in pieces], empty)
     whole = FluxMaps(maps, first.reference_model, meta=first.meta, gti=first.gti)
     write_flux_maps(whole, out["ts_map"])
-    metrics = {"tiles": len(parts), **peak_of(whole)}
+    kernel = joint_share(part.metrics for part in parts)
+    metrics = {"tiles": len(parts), **peak_of(whole), **kernel}
     log.info("TS map of %s tiles: highest significance %s", metrics["tiles"], metrics["sqrt_ts_max"])
     return metrics
 
 
 def report(product: Product) -> Section:
-    """The maps."""
-    return ts_map_section(read_flux_maps(product.path))  # type: ignore[arg-type]
+    """The maps, and whether their kernel holds the source."""
+    section = ts_map_section(read_flux_maps(product.path))  # type: ignore[arg-type]
+    warning = kernel_warning(product.metrics)
+    return replace(section, warnings=(*section.warnings, *filter(None, [warning])))
