@@ -61,7 +61,12 @@ test-slow: $(READY)  ## many seeds, long sequences; FULL=1 runs whole what CI sa
 
 .PHONY: test-airflow
 test-airflow: $(READY)  ## a live Airflow: schedules, backfills, runs by hand, kills; FULL=1 runs whole what CI samples
-	$(BIN)/pytest -m "live and not airflow_pg"
+	$(BIN)/pytest -m "live and not airflow_pg and not ui"
+
+.PHONY: test-ui
+test-ui: $(READY)  ## what a person does in Airflow's UI, by Debian's Chromium, which it installs where it is root
+	tests/live/install-browser
+	$(BIN)/pytest -m ui
 
 .PHONY: test-scale
 test-scale: $(READY)  ## 1,500 observations in one run on SQLite and on PostgreSQL; FULL=1: 5,000

@@ -73,7 +73,7 @@ class DelayedIntervals(CoreCronDataIntervalTimetable):
 
 
 class Nights(DelayedIntervals):
-    """Every night at this longitude (degrees, east positive); runs are named by their night, not by the next day."""
+    """Every night at this longitude (degrees, east positive); a scheduled run is named by its night, not the day after."""
 
     def __init__(self, longitude_deg: float, delay: timedelta = timedelta(0)) -> None:
         super().__init__(noon_cron(longitude_deg), delay)
@@ -89,7 +89,7 @@ class Nights(DelayedIntervals):
     def generate_run_id(
         self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
-        """``scheduled__`` or ``backfill__`` and the night; Airflow's own for runs that were asked for otherwise."""
+        """``scheduled__`` and the night. Airflow 3.3 names a backfill's runs without asking, by when they are due."""
         if run_type.value in AUTOMATED and data_interval is not None:
             nights = nights_starting_in(data_interval.start, data_interval.end, self.longitude_deg)
             if nights:
