@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -138,6 +139,13 @@ def test_regions_that_are_left_out_come_before_the_highest_flux(driver, maps, tm
     headline = load_science("flux-profile").report(product).notes[0]
     said = "1 of 3 regions do not lie within the map and are left out; of the others the highest flux is "
     assert headline.startswith(said)
+
+
+def test_an_index_of_2_warns_of_no_division(driver, maps, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        _, _, metrics = made(driver, maps, tmp_path, boxes=BOXES, energy_edges=ENERGIES, index=2.0)
+    assert metrics["regions_with_flux"] == 3
 
 
 def test_regions_none_of_which_is_in_the_map_make_nothing(driver, maps, tmp_path):

@@ -48,9 +48,11 @@ def read_model(hdus: fits.HDUList) -> SkyModel:
 
 def write_flux_points(points: FluxPoints, path: Path) -> None:
     """Write flux points or a light curve with their reference model."""
-    table = points.to_table(sed_type="likelihood")
-    for sed_type in ("flux", "dnde"):
-        other = points.to_table(sed_type=sed_type)
+    # For an index of exactly 2 gammapy divides by zero before it takes the logarithm instead: no news in a log.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table = points.to_table(sed_type="likelihood")
+        others = {sed_type: points.to_table(sed_type=sed_type) for sed_type in ("flux", "dnde")}
+    for sed_type, other in others.items():
         for name in (f"{sed_type}{suffix}" for suffix in PLAIN_QUANTITIES):
             if name in other.colnames:
                 table[name] = other[name]
