@@ -73,7 +73,7 @@ class DelayedIntervals(CoreCronDataIntervalTimetable):
 
 
 class Nights(DelayedIntervals):
-    """Every night at this longitude (degrees, east positive); a scheduled run is named by its night, not the day after."""
+    """Every night at this longitude (degrees, east positive); scheduled runs have its name, not the next day's."""
 
     def __init__(self, longitude_deg: float, delay: timedelta = timedelta(0)) -> None:
         super().__init__(noon_cron(longitude_deg), delay)
