@@ -89,7 +89,7 @@ def test_a_row_that_kills_twice_is_set_aside_and_the_others_go_on(tmp_path):
     assert outcome.label == "obs 0…obs 5 (6, 1 not usable)"
     ok, line, ledger = judged(run, fragment, [outcome.path])
     assert ok
-    assert "PARTIAL: 6 expected: 5 done, 1 quarantined (4 OOM)" in line
+    assert "PARTIAL: 6 expected: 5 done, 1 quarantined (4: OOM)" in line
     assert ledger[4]["reason_class"] == "OOM"
     assert (
         "was killed while it worked on obs 4, 2 times, most likely because it needs more memory" in ledger[4]["reason"]
