@@ -104,8 +104,8 @@ def test_exposure_is_counts_over_flux(light_curve):
 def test_light_curve_says_when_its_energies_are_not_those_asked_for(light_curve):
     notes = light_curve_section(light_curve, {}, [1.0, 10.0]).notes
     assert notes[1] == (
-        "Asked for were 1.00 to 10.0 TeV; the nearest edges of the datasets' bins are 0.500 and 50.0 TeV. Give"
-        " datasets.geom.axes.energy bins that end where you want them."
+        "Asked for were bins with edges at 1.00, 10.0 TeV; the nearest edges of the datasets' bins are 0.500, 50.0 TeV."
+        " Give datasets.geom.axes.energy bins that end where you want them."
     )
     assert len(light_curve_section(light_curve, {}, [0.5, 50.0]).notes) == len(notes) - 1
 
@@ -255,7 +255,7 @@ def test_field_of_view_backgrounds_scaled_to_few_counts_are_remarked_on():
         "The background of 2 datasets was scaled to fewer than 100 counts, that of observation 2 to 25: its scale is"
         " uncertain by 20 %."
     )
-    assert fewest_field_counts([metrics[0], {"obs_id": 4}]) == {}
+    assert fewest_field_counts([metrics[0], {"obs_id": 4}, {"obs_id": 5, "field_counts": 0}]) == {}
 
 
 def test_cumulative_significance_by_li_and_ma():

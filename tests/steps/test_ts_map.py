@@ -265,6 +265,19 @@ def test_the_least_share_of_several_energies_is_told(field):
     assert both == each[0]
 
 
+def test_energies_without_exposure_have_no_share(field):
+    dataset = read_dataset(field.members[0].path)
+    settings = {"kernel_model": SkyModel(PowerLawSpectralModel(index=2.5), PointSpatialModel())}
+    settings |= {"kernel_width": 0.15 * u.deg, "energy_edges": np.array([1, 3.2, 10]) * u.TeV}
+    known = kernel_metrics({**settings, "energy_edges": np.array([3.2, 10]) * u.TeV}, [dataset])
+    true = dataset.exposure.geom.axes["energy_true"].center
+    # Migration spreads them a little: none below 8 TeV, none reconstructed below 3.2 TeV.
+    dataset.exposure.data[true < 8 * u.TeV] = 0
+    assert kernel_metrics(settings, [dataset])["kernel_share"] >= known["kernel_share"]
+    dataset.exposure.data[...] = 0
+    assert kernel_metrics(settings, [dataset]) == {}
+
+
 def test_tiles_made_before_there_was_a_share_say_nothing_of_it():
     assert joint_share([{"sqrt_ts_max": 1.0}]) == {}
     assert kernel_warning({"sqrt_ts_max": 1.0}) == ""

@@ -69,7 +69,7 @@ def _asked(config: AnalysisConfig, params: Mapping[str, Any]) -> dict[str, Any]:
     if len(given) > 1:
         expected = f"one of {', '.join(given)}; targets goes with each of them"
         raise ConfigError([Problem(SOURCE, 0, 0, given[1], f"is given, and so is {given[0]}", expected)])
-    obs_ids = tuple(int(obs_id) for obs_id in params.get("obs_ids") or ())
+    obs_ids = tuple(dict.fromkeys(int(obs_id) for obs_id in params.get("obs_ids") or ()))
     asked = {
         "nights": (params["night"],) if params.get("night") else (),
         "obs_ids": obs_ids or _released(config, params.get("release")),

@@ -23,7 +23,8 @@ def fewest_field_counts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     parts : sequence of mapping
         Metrics of the observations' datasets; those of other backgrounds have no ``field_counts``.
     """
-    scarce = [part for part in parts if part.get("field_counts", FEW) < FEW]
+    # Without any, nothing is safe in the observation and nothing was scaled.
+    scarce = [part for part in parts if 0 < part.get("field_counts", FEW) < FEW]
     if not scarce:
         return {}
     fewest = min(scarce, key=lambda part: part["field_counts"])

@@ -87,7 +87,7 @@ def _same_in_two_models(
 
     Where the sources' other parameters are free too, the valley is curved, and a step along it costs something.
     """
-    models = np.array([names[parameter].split(".")[0] for parameter in free])
+    models = np.array([names[parameter].rsplit(".", 2)[0] for parameter in free])
     between = np.where(models[:, None] != models[None, :], np.abs(correlation), 0.0)
     if not between.size or between.max() <= MOST_CORRELATED:
         return ()

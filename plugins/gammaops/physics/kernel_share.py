@@ -45,7 +45,10 @@ def kernel_metrics(settings: Mapping[str, Any], datasets: Datasets) -> dict[str,
         _share_and_enough(settings, part)
         for dataset in datasets
         for part in ([dataset] if edges is None else [dataset.slice_by_energy(*bounds) for bounds in pairwise(edges)])
+        if _counts(TSMapEstimator(**settings, n_jobs=1).kernel_model, part).sum() > 0
     ]
+    if not found:
+        return {}
     width = float(u.Quantity(settings["kernel_width"]).to_value("deg"))
     return {
         "kernel_share": min(share for share, _ in found),

@@ -90,10 +90,13 @@ def _other_energies(energy: MapAxis, asked_tev: Sequence[float]) -> Iterator[str
     edges = energy.edges.to_value("TeV")
     if len(asked_tev) and not (len(edges) == len(asked_tev) and np.allclose(edges, asked_tev, rtol=SAME_ENERGY)):
         yield (
-            f"Asked for were {plain(asked_tev[0])} to {plain(asked_tev[-1])} TeV; the nearest edges of the datasets'"
-            f" bins are {plain(edges[0])} and {plain(edges[-1])} TeV. Give datasets.geom.axes.energy bins that end"
-            " where you want them."
+            f"Asked for were bins with edges at {_listed(asked_tev)} TeV; the nearest edges of the datasets' bins are"
+            f" {_listed(edges)} TeV. Give datasets.geom.axes.energy bins that end where you want them."
         )
+
+
+def _listed(edges: Sequence[float]) -> str:
+    return ", ".join(plain(edge) for edge in edges)
 
 
 def _left_out(metrics: Mapping[str, Any]) -> Iterator[str]:

@@ -100,7 +100,7 @@ _BY_STATE = MappingProxyType(
     {
         "failed": (
             "Tell the pipeline engineer: the data are not at fault. A nightly analysis tries it in its next runs, "
-            "three times in all; whoever does not want to wait clears the task in Airflow."
+            "two or three times in all; whoever does not want to wait clears the task in Airflow."
         ),
         "quarantined": "Show this line to the data manager. The data are at fault, not the pipeline.",
         "missing": _BY_ITSELF,

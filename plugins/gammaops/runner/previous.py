@@ -21,6 +21,8 @@ __all__ = ["with_previous"]
 
 FIT = "fit"
 LOOKED_AT = 200
+SHOWN = 10
+"""Observations that a note names one by one."""
 
 
 def with_previous(run: Run, record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -65,8 +67,13 @@ def _withdrawn(record: Mapping[str, Any], others: Sequence[EndedRun], ours: Age)
                 gone[step].append(str(row["obs_id"]))
     # A step of which nothing is listed has not asked the archive, or says itself that there is nothing.
     asked = {step for step, _ in listed}
-    words = f"used by the run before ({before.folder.relative}), and not listed by the archive any more"
-    return {step: f"{', '.join(ids)}: {words}" for step, ids in gone.items() if step in asked}
+    words = f"used by the run before ({before.folder.relative}), and now neither in the archive's index nor selected"
+    return {step: f"{_shown(ids)}: {words}" for step, ids in gone.items() if step in asked}
+
+
+def _shown(ids: Sequence[str]) -> str:
+    more = len(ids) - SHOWN
+    return ", ".join(ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _took_no_more(one: EndedRun, record: Mapping[str, Any]) -> bool:

@@ -121,9 +121,9 @@ class AnalysisValidator(cerberus.Validator):  # type: ignore[misc]
         """{'type': 'list'}"""  # noqa: D400
         items = [value] if isinstance(value, str) else value
         none = self.definitions[field]["meta"].get("none")
-        if value == "all" or items == [none]:
+        if value == "all" or (none is not None and items == [none]):
             return
-        if none in items:
+        if none is not None and none in items:
             self.refuse(field, Finding((), f"{none} together with others", f"{none} alone, or only the others"))
             return
         options = [*options, none] if none else options

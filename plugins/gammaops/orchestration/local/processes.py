@@ -50,7 +50,6 @@ BACKFILL_TRIES = 10
 BACKFILL_SECONDS = 1800
 GRACE_SECONDS = 10
 STOP_SECONDS = 15
-UNAUTHORIZED = 401
 LOCK = "running"
 
 
@@ -263,9 +262,7 @@ class LocalAirflow:
         """
         try:
             self.client.token()
-        except AirflowApiError as error:
-            if error.status != UNAUTHORIZED:
-                raise
+        except (OSError, AirflowApiError):
             return False
         return True
 
