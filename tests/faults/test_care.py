@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
 import gammaops
-from gammaops.care.checking import choose, lonely_payloads, troubles_of
+from gammaops.care.checking import choose, lonely_payloads, lost_products, troubles_of
 from gammaops.care.garbage import delete, find_garbage
 from gammaops.care.maintenance import collect_garbage, report_growth, verify_sample
 from gammaops.care.reproducing import IDENTICAL, reproduce
@@ -289,6 +291,80 @@ def test_a_lost_product_of_a_release_is_told_as_that(three, place, capsys):
     (line,) = [line for line in told.splitlines() if line.startswith(f"{released[0]}: has lost its sidecar ")]
     assert "named by releases/2026-11-prod.json" in line
     assert line.endswith("restore it from a backup, or run it again and see `gammaops releases verify`")
+
+
+def number_of(store: ProductStore, relative: str) -> str:
+    """The product of the step b of a run, which no index names."""
+    (step,) = (step for step in RunFolder(store, relative).read_json("run.json")["steps"] if step["name"] == "b")
+    return str(step["products"][0]["path"])
+
+
+class Beside:
+    """The files of a store, with something done in it once a folder was listed for the first time."""
+
+    def __init__(self, store: ProductStore, folder: str, work: Callable[[], object]) -> None:
+        self._files = store.files
+        self._folder, self._work = folder, work
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
+
+    def names(self, folder: str) -> list[str]:
+        found = list(self._files.names(folder))
+        if folder == self._folder:
+            self._folder = ""
+            self._work()
+        return found
+
+
+@pytest.mark.parametrize("listed", ["products", "runs", "releases"])
+def test_what_is_published_between_two_lists_is_not_lost(place, listed):
+    run(place, 2)
+    store = ProductStore(place)
+    beside = ProductStore.of(Beside(store, listed, lambda: run(place, 3)))
+    assert list(lost_products(beside)) == []
+    assert len(list(RunFolder.all(store, "toy"))) == 2, "a run has ended meanwhile"
+
+
+@pytest.mark.parametrize("lost", ["sidecar", "payload"])
+def test_what_is_repaired_meanwhile_is_not_lost(place, lost):
+    relative = run(place, 2)
+    store = ProductStore(place)
+    path = min(products_of(store, relative))
+    name = sidecar_of(path) if lost == "sidecar" else path
+    content = store.files.read(name)
+    store.files.remove(name)
+    assert [trouble.name for trouble in lost_products(store)] == [path]
+    beside = ProductStore.of(Beside(store, "products", lambda: store.files.create(name, content)))
+    assert list(lost_products(beside)) == []
+
+
+def test_what_is_deleted_meanwhile_with_its_run_is_not_lost(place):
+    relative = run(place, 2)
+    store = ProductStore(place)
+
+    def collect() -> None:
+        for name in (*store.files.names(relative), *store.files.names("products")):
+            store.files.remove(name)
+
+    for folder in ("runs", "products"):
+        assert list(lost_products(ProductStore.of(Beside(store, folder, collect)))) == []
+        assert list(store.files.names("products")) == []
+        run(place, 2)
+
+
+def test_a_payload_that_has_lost_its_sidecar_is_never_set_aside_while_a_record_names_it(three, place, capsys):
+    store, (_, second, _) = three
+    path = number_of(store, second)
+    document = {"name": "x", "runs": [second], "products": [path]}
+    store.files.create("releases/2026-11-prod.json", json.dumps(document).encode())
+    store.files.remove(sidecar_of(path))
+    content = store.files.read(path)
+    for more in ((), ("--grace", "0min"), ("--sample", "1")):
+        code, told = verified(place, capsys, "--set-aside", *more)
+        assert (code, told.count(path), "set aside" in told) == (2, 1, False)
+    assert store.files.read(path) == content
+    assert list(store.files.names("damaged")) == []
 
 
 def test_a_record_that_cannot_be_read_is_told_and_never_set_aside(three, place, capsys):

@@ -90,26 +90,40 @@ def _absent_members(store: ProductStore, sidecar: str, document: Mapping[str, An
 
 
 def lost_products(store: ProductStore) -> Iterator[Trouble]:
-    """Products that a run or a release names and whose payload or sidecar is not there."""
-    there = set(store.files.names(PRODUCTS))
+    """Products that a run or a release names and whose payload or sidecar is not there.
+
+    Records are listed before products and come last when a run writes: what a record names was there when products are
+    listed. What is not is asked for again, since its makers may have repaired it, or deleted it with all that names it.
+    """
     namers: dict[str, list[str]] = {}
     records = [name for name in store.files.names("runs") if PurePosixPath(name).name == "run.json"]
     for record in [*store.files.names("releases"), *records]:
         try:
             named = {path.partition("#")[0] for path in named_in(store, record)}
+        except FileNotFoundError:
+            continue
         except ProductError as error:
             yield Trouble(record, str(error))
             continue
         for path in filter(kind_of, named):
             namers.setdefault(path, []).append(record)
+    there = set(store.files.names(PRODUCTS))
     for path, names in sorted(namers.items()):
-        if sidecar_of(path) not in there:
-            what = f"has lost its sidecar {PurePosixPath(sidecar_of(path)).name}" if path in there else "is gone"
-        elif path not in there:
-            what = "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"
-        else:
+        if {path, sidecar_of(path)} <= there:
             continue
-        yield Trouble(path, f"{what}; {_named_by(names)}")
+        what, needed_by = _lost(store, path), [name for name in names if store.files.exists(name)]
+        if what and needed_by:
+            yield Trouble(path, f"{what}; {_named_by(needed_by)}")
+
+
+def _lost(store: ProductStore, path: str) -> str:
+    """What a product has lost, as the store is now; empty if it is there."""
+    sidecar = sidecar_of(path)
+    if not store.files.exists(sidecar):
+        return f"has lost its sidecar {PurePosixPath(sidecar).name}" if store.files.exists(path) else "is gone"
+    if store.files.exists(path):
+        return ""
+    return "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"
 
 
 def _named_by(records: Sequence[str]) -> str:

@@ -117,22 +117,24 @@ def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) 
     """
     store, console = ProductStore(root), wide_console()
     chosen = choose(store, sample, seed)
-    found: list[Trouble] = []
     lost = list(lost_products(store))
     known = {trouble.name for trouble in lost}
+    damaged: list[Trouble] = []
     for trouble in (
         *(trouble for name in chosen for trouble in troubles_of(store, name)),
-        *lost,
         *(trouble for trouble in lonely_payloads(store, time.time() - grace) if trouble.name not in known),
     ):
-        found.append(trouble)
+        damaged.append(trouble)
         console.print(f"{trouble.name}: {trouble.problem}", style="red")
-        if aside and trouble.name.startswith("products/"):
+        if aside:
             with suppress(FileNotFoundError):
                 set_aside(store.files, trouble.name, store.files.read(trouble.name), trouble.problem)
-    verdict = f"{len(chosen)} products looked at, {len(found)} problems"
-    console.print(f"{verdict}{', set aside' if found and aside else ''}")
-    if found:
+    # What is left of a lost product stays in its place: it may be all that there is of it, and its run completes it.
+    for trouble in lost:
+        console.print(f"{trouble.name}: {trouble.problem}", style="red")
+    verdict = f"{len(chosen)} products looked at, {len(damaged) + len(lost)} problems"
+    console.print(f"{verdict}{f', {len(damaged)} set aside' if damaged and aside else ''}")
+    if damaged or lost:
         raise RunFailed(verdict)
 
 
