@@ -3,17 +3,21 @@
 Each reader notes what it was given in a file of its own, which it holds locked as long as it lives; what a killed one
 has noted counts no more, since its lock is gone. Who keeps only the path of a copy has ten minutes to open it. A note
 is made, and room is, under a lock of the whole cache.
+
+NFS locks by ranges of bytes: what is locked must be open for writing (exclusive) or reading (shared), so that all is
+open for both. Where nothing can be locked, no room is made. What another user of the cache owns may have to stay.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 import uuid
 import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from gammaops.errors import ProductError
 
@@ -28,6 +32,7 @@ DEFAULT_GB = "20"
 # Room is made for some time to come, and looked for after so much was added: looking lists every copy.
 FILLED, LOOKED_AFTER = 0.9, 0.01
 RECENT_S = 600.0
+UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF)
 
 
 def bytes_allowed() -> float:
@@ -75,7 +80,7 @@ class PayloadCache:
         path = self._path(name, sha256)
         with self._locked(fcntl.LOCK_SH):
             self._note(path)
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, PermissionError):
                 os.utime(path)
         return path
 
@@ -89,8 +94,9 @@ class PayloadCache:
             self._added += path.stat().st_size
         if self._added > LOOKED_AFTER * self._limit:
             self._added = 0.0
-            with self._locked(fcntl.LOCK_EX):
-                self._make_room()
+            with self._locked(fcntl.LOCK_EX) as alone:
+                if alone:
+                    self._make_room()
 
     def _path(self, name: str, sha256: str) -> Path:
         return self._payloads / sha256[:2] / sha256 / name.rpartition("/")[2]
@@ -98,10 +104,10 @@ class PayloadCache:
     def _note(self, path: Path) -> None:
         if self._notes is None:
             self._readers.mkdir(parents=True, exist_ok=True)
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
-            self._notes = os.open(self._readers / uuid.uuid4().hex, flags, 0o644)
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND
+            self._notes = os.open(self._readers / uuid.uuid4().hex, flags, 0o666)
             weakref.finalize(self, os.close, self._notes)
-            fcntl.flock(self._notes, fcntl.LOCK_SH)
+            _lock(self._notes, fcntl.LOCK_SH)
         os.write(self._notes, f"{path.parent.name}\n".encode())
 
     def _make_room(self) -> None:
@@ -114,7 +120,10 @@ class PayloadCache:
             if size <= FILLED * self._limit or copy.used > recent:
                 return
             if copy.path.parent.name not in held:
-                copy.path.unlink(missing_ok=True)
+                try:
+                    copy.path.unlink(missing_ok=True)
+                except PermissionError:
+                    continue
                 with suppress(OSError):
                     copy.path.parent.rmdir()
                 size -= copy.size
@@ -129,18 +138,46 @@ class PayloadCache:
         """What those who live have noted; notes of the dead are thrown away."""
         held: set[str] = set()
         for notes in self._readers.glob("*"):
-            with notes.open("rb") as stream:
+            with _opened(notes, "r+b") as stream:
                 try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    free = _lock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    held.update(stream.read().decode().split())
+                    free = False
+                if free:
+                    with suppress(FileNotFoundError, PermissionError):
+                        notes.unlink()
                 else:
-                    notes.unlink(missing_ok=True)
+                    held.update(stream.read().decode().split())
         return held
 
     @contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
+    def _locked(self, how: int) -> Iterator[bool]:
+        """Whether the cache is locked, rather than unlockable; for a block."""
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("ab") as stream:
-            fcntl.flock(stream, how)
-            yield
+        with _opened(self._lock, "a+b") as stream:
+            yield _lock(stream.fileno(), how)
+
+
+def _opened(path: Path, mode: str) -> BinaryIO:
+    """A file for reading and writing, or only for reading if it is another user's."""
+    try:
+        return cast("BinaryIO", path.open(mode))
+    except PermissionError:
+        return path.open("rb")
+
+
+def _lock(descriptor: int, how: int) -> bool:
+    """Lock an open file, if such a file can be locked here as it is open.
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody else has locked it and `how` is not to wait.
+    """
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError as error:
+        if error.errno in UNLOCKABLE:
+            return False
+        raise
+    return True
