@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -261,7 +262,7 @@ def verified(place: str, capsys: pytest.CaptureFixture[str], *more: str) -> tupl
     [
         (("sidecar",), "has lost its sidecar {key}.json"),
         (("sidecar", "payload"), "is gone"),
-        (("payload",), "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"),
+        (("payload",), "is gone, though its key has a sidecar"),
     ],
 )
 def test_a_product_that_a_run_names_and_that_is_lost_is_told_with_what_to_do(three, place, capsys, lost, what):
@@ -365,6 +366,52 @@ def test_a_payload_that_has_lost_its_sidecar_is_never_set_aside_while_a_record_n
         assert (code, told.count(path), "set aside" in told) == (2, 1, False)
     assert store.files.read(path) == content
     assert list(store.files.names("damaged")) == []
+
+
+def made_again(store: ProductStore, path: str, content: bytes) -> str:
+    """Put other bytes in the place of a product, as a run does that makes it anew; their path."""
+    sidecar = sidecar_of(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    other = str(PurePosixPath(path).with_name(f"{PurePosixPath(sidecar).stem}.{sha256[:16]}.yaml"))
+    payload = {"name": PurePosixPath(other).name, "sha256": sha256, "size": len(content)}
+    document = {**store.sidecar(sidecar), "payload": payload}
+    store.files.remove(path)
+    store.files.create(other, content)
+    store.files.replace(sidecar, json.dumps(document).encode())
+    return other
+
+
+def test_what_was_made_again_with_other_bytes_is_remarked_and_no_problem(three, place, capsys):
+    store, (_, second, _) = three
+    path = number_of(store, second)
+    other = made_again(store, path, b"number: 33\n")
+    before = set(store.files.names(""))
+    code, told = verified(place, capsys, "--set-aside")
+    what = f"{path}: is gone; what was made again in its place has other bytes: {other}"
+    assert f"{what}; named by {second}/run.json\n" in told
+    assert (code, told.splitlines()[-1]) == (0, "13 products looked at, 0 problems")
+    assert set(store.files.names("")) == before
+
+
+def test_that_is_a_problem_if_what_was_made_again_is_not_whole(three, place, capsys):
+    store, (_, second, _) = three
+    path = number_of(store, second)
+    store.files.replace(made_again(store, path, b"number: 33\n"), b"number: 3")
+    code, told = verified(place, capsys)
+    assert (code, told.splitlines()[-1]) == (2, "13 products looked at, 2 problems")
+    assert f"{path}: is gone, though its key has a sidecar; named by {second}/run.json: run that again" in told
+
+
+def test_that_is_a_problem_if_a_release_names_the_old_bytes(three, place, capsys):
+    store, (_, second, _) = three
+    path = number_of(store, second)
+    document = {"name": "x", "runs": [second], "products": [path]}
+    store.files.create("releases/2026-11-prod.json", json.dumps(document).encode())
+    other = made_again(store, path, b"number: 33\n")
+    code, told = verified(place, capsys)
+    assert (code, told.splitlines()[-1]) == (2, "13 products looked at, 1 problems")
+    what = f"{path}: is gone; what was made again in its place has other bytes: {other}"
+    assert f"{what}; named by releases/2026-11-prod.json and 1 more: restore it from a backup" in told
 
 
 def test_a_record_that_cannot_be_read_is_told_and_never_set_aside(three, place, capsys):

@@ -26,10 +26,11 @@ PRODUCTS = "products"
 
 @dataclass(frozen=True)
 class Trouble:
-    """A file of the store that is not what it must be, and why."""
+    """A file of the store that is not what it must be, and why; or, a remark only, one that nothing can mend."""
 
     name: str
     problem: str
+    remark: bool = False
 
 
 def choose(store: ProductStore, number: int | None, seed: int) -> list[str]:
@@ -111,29 +112,36 @@ def lost_products(store: ProductStore) -> Iterator[Trouble]:
     for path, names in sorted(namers.items()):
         if {path, sidecar_of(path)} <= there:
             continue
-        what, needed_by = _lost(store, path), [name for name in names if store.files.exists(name)]
-        if what and needed_by:
-            yield Trouble(path, f"{what}; {_named_by(needed_by)}")
+        needed_by = [name for name in names if store.files.exists(name)]
+        if needed_by and not (store.files.exists(path) and store.files.exists(sidecar_of(path))):
+            yield _lost(store, path, needed_by)
 
 
-def _lost(store: ProductStore, path: str) -> str:
-    """What a product has lost, as the store is now; empty if it is there."""
+def _lost(store: ProductStore, path: str, namers: Sequence[str]) -> Trouble:
+    """What a product has lost; no run brings back what was made again with other bytes, so that this is a remark."""
     sidecar = sidecar_of(path)
     if not store.files.exists(sidecar):
-        return f"has lost its sidecar {PurePosixPath(sidecar).name}" if store.files.exists(path) else "is gone"
-    if store.files.exists(path):
-        return ""
-    return "is gone, though its key has a sidecar: made again with other bytes, or its payload is lost"
+        what = f"has lost its sidecar {PurePosixPath(sidecar).name}" if store.files.exists(path) else "is gone"
+        return Trouble(path, f"{what}; {_named_by(namers)}")
+    now = _payload_of(store, sidecar)
+    if now != path and not any(troubles_of(store, sidecar)):
+        what = f"is gone; what was made again in its place has other bytes: {now}"
+        if not namers[0].startswith("releases/"):
+            return Trouble(path, f"{what}; named by {_all_of(namers)}", remark=True)
+        return Trouble(path, f"{what}; {_named_by(namers)}")
+    return Trouble(path, f"is gone, though its key has a sidecar; {_named_by(namers)}")
+
+
+def _all_of(records: Sequence[str]) -> str:
+    return f"{records[0]} and {len(records) - 1} more" if len(records) > 1 else records[0]
 
 
 def _named_by(records: Sequence[str]) -> str:
     """Who needs a product, and what can be done: bytes that a release promises are not made anew in silence."""
-    more = f" and {len(records) - 1} more" if len(records) > 1 else ""
+    named = f"named by {_all_of(records)}"
     if records[0].startswith("releases/"):
-        return (
-            f"named by {records[0]}{more}: restore it from a backup, or run it again and see `gammaops releases verify`"
-        )
-    return f"named by {records[0]}{more}: run that again, which makes what is missing"
+        return f"{named}: restore it from a backup, or run it again and see `gammaops releases verify`"
+    return f"{named}: run that again, which makes what is missing"
 
 
 def lonely_payloads(store: ProductStore, before: float) -> Iterator[Trouble]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["products"]
 
+SAMPLE = "Hash so many products only, chosen at random; lists of files and all records are read in any case."
+
 
 class Age(click.ParamType[float]):
     """An age such as ``90d``, in seconds."""
@@ -107,13 +109,14 @@ def export(product: str, root: str | None, prov: bool, out: Path | None) -> None
 @products.command()
 @existing_store
 @_grace
-@click.option("--sample", type=click.IntRange(min=1), help="Look at so many products only, chosen at random.")
+@click.option("--sample", type=click.IntRange(min=1), help=SAMPLE)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random choice.")
 @click.option("--set-aside", "aside", is_flag=True, help="Move what is damaged to damaged/, to be made again.")
 def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) -> None:
     """Hash every payload and compare it with its sidecar; look for absent members and lonely payloads.
 
-    And for products that a run or a release names and that have lost payload or sidecar. Exits 2 if anything is wrong.
+    And for products that a run or a release names and that have lost payload or sidecar. Exits 2 if anything is wrong;
+    that bytes of an old run were made again otherwise, which nothing can mend, is remarked only.
     """
     store, console = ProductStore(root), wide_console()
     chosen = choose(store, sample, seed)
@@ -131,10 +134,11 @@ def verify(root: str, grace: float, sample: int | None, seed: int, aside: bool) 
                 set_aside(store.files, trouble.name, store.files.read(trouble.name), trouble.problem)
     # What is left of a lost product stays in its place: it may be all that there is of it, and its run completes it.
     for trouble in lost:
-        console.print(f"{trouble.name}: {trouble.problem}", style="red")
-    verdict = f"{len(chosen)} products looked at, {len(damaged) + len(lost)} problems"
+        console.print(f"{trouble.name}: {trouble.problem}", style="yellow" if trouble.remark else "red")
+    problems = len(damaged) + sum(not trouble.remark for trouble in lost)
+    verdict = f"{len(chosen)} products looked at, {problems} problems"
     console.print(f"{verdict}{f', {len(damaged)} set aside' if damaged and aside else ''}")
-    if damaged or lost:
+    if problems:
         raise RunFailed(verdict)
 
 
