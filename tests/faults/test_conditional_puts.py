@@ -14,8 +14,10 @@ from werkzeug.serving import make_server
 
 from gammaops.cli import main
 from gammaops.errors import ProductError
-from gammaops.products import ProductStore, content_key
+from gammaops.products import ProductStore, RunFolder, content_key
 from gammaops.products.probing import PROBE
+from gammaops.products.runs import CONFIG as CONFIG_FILE
+from gammaops.products.runs import REQUEST
 
 pytestmark = [pytest.mark.s3, pytest.mark.requirement("A2.7", "R6")]
 KEY = content_key({"of": "a probe"})
@@ -23,10 +25,14 @@ CONFIG = "steps:\n  - {name: a, tag: count}\n"
 
 
 class Server:
-    """An S3 API on loopback that notes its requests and, asked to be careless, does not read If-None-Match."""
+    """An S3 API on loopback that notes its requests.
+
+    Asked to be careless it does not read If-None-Match; the first answer to a put of the file `unanswered` is lost.
+    """
 
     def __init__(self) -> None:
         self.careless = False
+        self.unanswered = ""
         self.puts: list[str] = []
         self._application = DomainDispatcherApplication(create_backend_app)
 
@@ -35,6 +41,11 @@ class Server:
             self.puts.append(environ["PATH_INFO"])
         if self.careless:
             environ.pop("HTTP_IF_NONE_MATCH", None)
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].rpartition("/")[2] == self.unanswered:
+            self.unanswered = ""
+            b"".join(self._application(environ, lambda *_: None))
+            start("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
         return self._application(environ, start)
 
 
@@ -55,7 +66,7 @@ def place(running: tuple[Server, str], bucket: str, monkeypatch: pytest.MonkeyPa
     server, address = running
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     boto3.client("s3").create_bucket(Bucket=bucket.split("/")[2])
-    server.careless = False
+    server.careless, server.unanswered = False, ""
     server.puts.clear()
     # fsspec keeps its connections, whatever the environment says meanwhile.
     S3FileSystem.clear_instance_cache()
@@ -122,3 +133,40 @@ def test_reading_asks_nothing(place):
     assert list(store.sidecars()) == []
     assert store.find("fit", KEY) is None
     assert server.puts == []
+
+
+def new_run(store: ProductStore) -> RunFolder:
+    request = {"name": "night", "begun": "2026-11-10T08:00:00+00:00"}
+    return RunFolder.new(store, "toy", "night", request, CONFIG.encode())
+
+
+@pytest.mark.parametrize("file", [CONFIG_FILE, "begun.20261110080000"])
+def test_a_put_whose_answer_is_lost_leaves_no_run_that_nobody_ends(place, file):
+    server, uri = place
+    store = ProductStore(uri)
+    server.unanswered = file
+    made = new_run(store)
+    assert [path.rpartition("/")[2] for path in server.puts].count(file) == 2, "the client has asked again"
+    assert made.version == "v001"
+    assert made.read(CONFIG_FILE) == CONFIG.encode()
+    assert [folder.version for folder in RunFolder.all(store, "toy")] == ["v001"]
+
+
+def test_a_claim_whose_answer_is_lost_is_left_and_is_no_version(place):
+    """Whoever finds the first object there cannot know whose it is: a rival may have asked for the same."""
+    server, uri = place
+    store = ProductStore(uri)
+    server.unanswered = REQUEST
+    made = new_run(store)
+    assert made.version == "v002"
+    assert [folder.version for folder in RunFolder.all(store, "toy")] == ["v002"]
+
+
+def test_another_config_in_a_folder_that_was_claimed_is_not_taken_for_ours(place):
+    _, uri = place
+    files = ProductStore(uri).files
+    files.create("runs/toy/b", b"theirs")
+    with pytest.raises(FileExistsError):
+        files.create_folder("runs/toy", {"a": b"1", "b": b"ours"})
+    with pytest.raises(FileExistsError):
+        files.create_folder("runs/toy", {"a": b"1"})

@@ -118,9 +118,18 @@ class ObjectFiles:
         self._system.pipe_file(self._path(name), content, mode="create")
 
     def create_folder(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Write the objects of a folder one after the other; a rival cannot write the first any more."""
+        """Write the objects of a folder one after the other; a rival cannot write the first any more.
+
+        So one of the others that is there already was put by us: the answer was lost, and the repeated put refused.
+        """
+        claimed = False
         for file, content in files.items():
-            self.create(f"{name}/{file}", content)
+            try:
+                self.create(f"{name}/{file}", content)
+            except FileExistsError:
+                if not claimed or self.read(f"{name}/{file}") != content:
+                    raise
+            claimed = True
 
     def _probe(self) -> None:
         """Before anything is written, see that the store keeps the condition of a put."""
