@@ -25,7 +25,8 @@ __all__ = ["COLLECTING", "FREEZING", "Announcement", "announced"]
 FOLDER = "announced"
 COLLECTING, FREEZING = "collecting", "freezing"
 IN_WORDS = {COLLECTING: "garbage is being collected", FREEZING: "a release is being frozen"}
-# Longer than clocks of machines are apart, and than one payload takes to be hashed.
+# Longer than clocks of machines are apart; work that was silent for half of it stops itself, so that one payload has
+# half an hour to be hashed.
 OVERDUE_S = 3600.0
 RENEWED_EVERY_S = 60.0
 

@@ -66,7 +66,7 @@ class ObjectFiles:
         # Other processes write too: what was listed once says nothing about now.
         try:
             system, self._root = fsspec.core.url_to_fs(self.uri, use_listings_cache=False)
-        except Exception as error:
+        except Exception as error:  # of a library that is not imported here, as in `Spoken`
             raise in_our_words(error, self.uri) from error
         self._system = Spoken(system, self.uri)
 

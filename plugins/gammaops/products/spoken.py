@@ -38,7 +38,7 @@ class Spoken:
         def done(*arguments: Any, **named: Any) -> Any:
             try:
                 return operation(*arguments, **named)
-            except Exception as error:
+            except Exception as error:  # the libraries' own classes: none is imported, and what is not theirs goes on
                 told = in_our_words(error, self._uri)
                 if told is error:
                     raise
