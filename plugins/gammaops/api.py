@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gammaops.config import AnalysisConfig, load_config
 from gammaops.plan import Plan, make_plan
 from gammaops.products import ProductStore
-from gammaops.runner import LocalRun, manual_scope, run_plan
+from gammaops.runner import LocalRun, local_name, manual_scope, run_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ def run(
     steps: Sequence[str] = (),
     overrides: Mapping[str, object] | None = None,
     reuse: str = "use",
-    label: str = "local",
+    label: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> LocalRun:
     """Run an analysis in this process.
@@ -70,8 +70,9 @@ def run(
         Values that replace those of the config, checked in the same way.
     reuse : {"use", "rebuild", "only"}
         Take products that exist; make them again; or refuse to make any.
-    label : str
-        Name of the run; a further run of the same name gets the next version.
+    label : str, optional
+        Name of the run; a further run of the same name gets the next version. Not given: ``local``, with the night or
+        what else was chosen.
     progress : callable, optional
         Called with a step's name, how many of its tasks are finished, and how many there are.
 
@@ -94,7 +95,7 @@ def run(
         effective,
         ProductStore(out),
         scope,
-        name=label,
+        name=local_name(scope) if label is None else label,
         reuse=reuse,
         steps=tuple(steps),
         params=params,

@@ -69,7 +69,7 @@ def test_a_later_run_that_uses_an_observation_takes_it_off_the_list(copied, caps
 def test_report_tells_steps_products_what_is_left_out_and_the_page(copied, capsys):
     out, folder = copied.root, the_run(copied)
     record = folder.read_json("run.json")
-    lines = printed(capsys, "report", "everything/local", "--store", str(out))
+    lines = printed(capsys, "report", "everything", "--store", str(out))
     assert lines[0] == record["verdict"]["line"]
     for step in record["steps"]:
         assert f"  {step['name']}: {step['status']}" in [line.split(": ok")[0] + ": ok" for line in lines]

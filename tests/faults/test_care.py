@@ -183,11 +183,12 @@ def test_a_version_that_never_ended_does_not_count_as_one_to_keep(three, place):
     assert not any(name.startswith(third) for name in names)
 
 
-def test_while_a_run_is_at_work_products_and_runs_stay(three):
+@pytest.mark.parametrize(("grace", "later"), [(DAY, DAY / 2), (0.0, 3600.0)])
+def test_while_a_run_is_at_work_products_and_runs_stay(three, grace, later):
     store, _ = three
     config = parse_config(SUM.format(number=5), name="toy", source="toy.yaml")
     begun = RunFolder.of(store, begin(config, store, Scope(), name="other")).relative
-    garbage = find_garbage(store, Rules(keep_runs=0, grace=DAY), time.time() + DAY / 2)
+    garbage = find_garbage(store, Rules(keep_runs=0, grace=grace), time.time() + later)
     assert garbage.names == []
     assert garbage.notes == (
         f"products and runs stay as long as a run is at work, which may take any of them: {begun}",

@@ -265,6 +265,8 @@ def test_the_command_line_freezes_lists_shows_and_promotes(observatory, call):
     assert "products/light_curve/" in out
     assert call("releases", "verify", "r1")[0] == 0
     assert call("releases", "reject", "r1", "--author", "Cy")[0] == 0
+    (rejected,) = [one for one in call("releases", "ls")[1].splitlines() if one.startswith("r1")]
+    assert rejected.split()[1] == "rejected"
 
 
 def test_the_command_line_exits_1_for_what_is_refused_and_2_for_what_is_damaged(observatory, call):

@@ -9,7 +9,7 @@ from gammaops.cli import main
 from gammaops.config import parse_config
 from gammaops.errors import ConfigError, NoWorkFound
 from gammaops.products import ProductStore, RunFolder, rows_of
-from gammaops.runner import LocalRun, Provenance, Run, begin, collect, finish, run_part, split, verdict
+from gammaops.runner import LocalRun, Provenance, Run, begin, collect, finish, local_name, run_part, split, verdict
 from gammaops.runner.failures import SPLIT, noting_failure
 from gammaops.steps.base import Scope
 
@@ -405,3 +405,11 @@ def test_key_of_a_word_does_not_depend_on_where_it_stands(tmp_path: Path) -> Non
     run(words("a", "b"), tmp_path)
     again = run(words("a", "b", "c"), tmp_path)
     assert states(tmp_path, again) == {0: "reused", 1: "reused", 2: "done"}
+
+
+@pytest.mark.requirement("A1.7")
+def test_runs_that_nobody_names_are_named_by_what_was_chosen():
+    assert local_name(Scope(longitude_deg=16.5)) == "local"
+    assert local_name(Scope(nights=("2026-11-02",), longitude_deg=16.5)) == "local-2026-11-02"
+    others = [Scope(nights=("2026-11-02", "2026-11-03")), Scope(obs_ids=(3,)), Scope(obs_ids=(4,)), Scope(start="2026")]
+    assert len({local_name(one) for one in others}) == 4

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Rules", "RunFiles", "collectable", "named_in", "run_files"]
 
 RUNS = "runs"
+LEAST_AT_WORK = 6 * 3600.0
+"""Seconds of silence after which a run that has not ended is dead, whatever the grace."""
 _RECORD = "run.json"
 _RUN = re.compile(r"runs/[^/]+/[^/]+/v\d+")
 
@@ -36,7 +38,8 @@ class Rules:
     older_than : float, optional
         Only what is older (seconds) may go.
     grace : float
-        What is younger (seconds) stays in any case: somebody may be at work on it.
+        What is younger (seconds) stays in any case: somebody may be at work on it. A run that has not ended is taken
+        to be at work for `LEAST_AT_WORK` at least, since a step may write nothing for long.
     """
 
     keep_runs: int | None = None
@@ -71,7 +74,9 @@ class RunFiles:
 
     def at_work(self, now: float, grace: float) -> bool:
         """Whether it has not ended, or was reopened, and has done something lately."""
-        return now - (self.reopened if self.ended else self.active) < grace
+        if self.ended:
+            return now - self.reopened < grace
+        return now - self.active < max(grace, LEAST_AT_WORK)
 
 
 def run_files(store: ProductStore) -> dict[str, RunFiles]:
@@ -97,6 +102,7 @@ def collectable(folders: Mapping[str, RunFiles], rules: Rules, now: float) -> se
     keep = 1 if rules.keep_runs is None else rules.keep_runs
     stay = {relative for versions in newest.values() for relative in versions[:keep]}
     least = max(rules.grace, rules.older_than or 0.0)
+    stay |= {relative for relative, one in folders.items() if one.at_work(now, least)}
     return {relative for relative, one in folders.items() if relative not in stay and now - one.active > least}
 
 

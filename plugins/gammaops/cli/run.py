@@ -36,7 +36,7 @@ __all__ = ["run"]
 @click.option(
     "--reuse", type=click.Choice(REUSE), default="use", show_default=True, help="What to do with products that exist."
 )
-@click.option("--label", default="local", show_default=True, help="Name of the run.")
+@click.option("--label", help="Name of the run. [default: local, with the night or what else was chosen]")
 def run(
     filename: Path,
     out: str | None,
@@ -46,7 +46,7 @@ def run(
     start: str,
     stop: str,
     reuse: str,
-    label: str,
+    label: str | None,
 ) -> None:
     """Run an analysis here, without Airflow; the same products as there. Exits 2 if the run is red."""
     config = load_config(filename)

@@ -16,9 +16,11 @@ from gammaops.releases.names import RELEASES, Signature
 from gammaops.releases.records import open_release
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gammaops.products import ProductStore
 
-__all__ = ["PROMOTED", "REJECTED", "Decision", "current_release", "decide", "decisions"]
+__all__ = ["PROMOTED", "REJECTED", "Decision", "current_of", "current_release", "decide", "decisions"]
 
 DECISIONS = f"{RELEASES}/decisions"
 PROMOTED, REJECTED = "promoted", "rejected"
@@ -53,8 +55,13 @@ def decisions(store: ProductStore) -> list[Decision]:
 
 def current_release(store: ProductStore) -> str:
     """Name of the release that was promoted last and not rejected since; empty if there is none."""
-    last = {one.release: one.verdict for one in decisions(store)}
-    promoted = [one.release for one in decisions(store) if one.verdict == PROMOTED and last[one.release] == PROMOTED]
+    return current_of(decisions(store))
+
+
+def current_of(decided: Sequence[Decision]) -> str:
+    """The same, of decisions in their order."""
+    last = {one.release: one.verdict for one in decided}
+    promoted = [one.release for one in decided if one.verdict == PROMOTED and last[one.release] == PROMOTED]
     return promoted[-1] if promoted else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gammaops.releases.decisions import PROMOTED
+from gammaops.releases.decisions import PROMOTED, current_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,8 +67,7 @@ def _run(entry: Mapping[str, Any]) -> RunShown:
 
 
 def _state(name: str, decided: Sequence[Decision]) -> str:
-    promoted = [one.release for one in decided if one.verdict == PROMOTED]
-    if promoted and promoted[-1] == name:
+    if name == current_of(decided):
         return CURRENT
     own = [one.verdict for one in decided if one.release == name]
     if not own:

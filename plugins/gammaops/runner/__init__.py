@@ -8,7 +8,7 @@ from gammaops.runner.forecast import StepForecast, forecast
 from gammaops.runner.late import late_nights, night_of_row
 from gammaops.runner.local import LocalRun, run_plan
 from gammaops.runner.run import Provenance, Run, begin
-from gammaops.runner.scope import manual_scope, scheduled_scope
+from gammaops.runner.scope import local_name, manual_scope, scheduled_scope
 from gammaops.runner.tasks import Outcome, collect, run_part, run_task, split
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "forecast",
     "judged_so_far",
     "late_nights",
+    "local_name",
     "manual_scope",
     "night_of_row",
     "run_part",

@@ -187,7 +187,7 @@ class _Walk:
             gone = len(known) - (len(now["parts"]) - new)
             words = f"{new} of its {len(now['parts'])} parts are new, {gone} are gone"
             notes.append(words if new or gone else "its parts come in another order, or other things are said of them")
-        return tuple(notes) or ("its row says something else",)
+        return tuple(notes) or ("what was made is gone or damaged, or its row says something else",)
 
     @property
     def _rebuilds(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gammaops.nights import night_interval
+from gammaops.products.keys import content_key
 from gammaops.steps.base import Scope
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from gammaops.config import AnalysisConfig
 
-__all__ = ["manual_scope", "scheduled_scope", "scope_in_words"]
+__all__ = ["local_name", "manual_scope", "scheduled_scope", "scope_in_words"]
 
 
 def longitude_of(config: AnalysisConfig) -> float | None:
@@ -64,3 +66,13 @@ def scope_in_words(scope: Scope) -> str:
     if scope.stop:
         words.append(f"until {scope.stop}")
     return " ".join(words) or "all observations"
+
+
+def local_name(scope: Scope) -> str:
+    """Name of a run that somebody starts by hand and does not name: runs of other nights are no versions of it."""
+    chosen = {name: value for name, value in asdict(scope).items() if name != "longitude_deg" and value}
+    if not chosen:
+        return "local"
+    if list(chosen) == ["nights"] and len(scope.nights) == 1:
+        return f"local-{scope.nights[0]}"
+    return f"local-{content_key(chosen)[:8]}"
