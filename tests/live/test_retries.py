@@ -68,7 +68,7 @@ def test_an_observation_that_kills_two_tries_is_set_aside_and_the_others_go_on(l
     found = record(live, "heavy", heavy)
     states = {row["obs_id"]: row["state"] for row in found["ledger"]}
     assert states == {1: "done", 3: "quarantined", 4: "done", 5: "done"}
-    assert "PARTIAL: 4 expected: 3 done, 1 quarantined (3 OOM)" in found["verdict"]["line"]
+    assert "PARTIAL: 4 expected: 3 done, 1 quarantined (3: OOM)" in found["verdict"]["line"]
     assert not list(live.store.glob("runs/heavy/*/v001/attempt.*.3.json")), "the last try has ended by itself"
 
 
