@@ -310,7 +310,7 @@ def test_report_of_a_run_of_all_nights_names_what_the_archive_has_withdrawn_sinc
     assert "any more" not in page("first", stops[0])
     _withdraw(tmp_path / "archive", 2)
     (before,) = (folder.relative for folder in RunFolder.all(store, "simulated"))
-    told = f"2: used by the run before ({before}), and now neither in the archive's index nor selected"
+    told = f"2: used by the run before ({before}), and now neither in the index of the archive nor selected"
     assert told in page("second", stops[1])
     assert "any more" not in page("third", stops[1]), "it is told once"
     records = [folder.read("run.json") for folder in RunFolder.all(store, "simulated")]
