@@ -67,7 +67,8 @@ def _withdrawn(record: Mapping[str, Any], others: Sequence[EndedRun], ours: Age)
                 gone[step].append(str(row["obs_id"]))
     # A step of which nothing is listed has not asked the archive, or says itself that there is nothing.
     asked = {step for step, _ in listed}
-    words = f"used by the run before ({before.folder.relative}), and now neither in the index of the archive nor selected"
+    run = before.folder.relative
+    words = f"used by the run before ({run}), and now neither in the index of the archive nor selected"
     return {step: f"{_shown(ids)}: {words}" for step, ids in gone.items() if step in asked}
 
 
