@@ -1,6 +1,6 @@
 """How long a run looks at the runs before it: the search for late nights, and the fit of the run before.
 
-One night of a simulated archive is reduced and fitted; its run is then copied to as many nights before it as are asked
+The demo's analysis of one simulated night is run; that run is then copied to as many nights before it as are asked
 for, ten at first. A run of the night after looks for late nights within 30 nights, and for the fit before its own.
 Needs no data. Exits 1 if ten times as many runs take more than twenty times as long: both list all of them, and read
 those of the last nights only.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import gammaops
-from gammaops.config import AnalysisConfig, parse_config
+from gammaops.config import AnalysisConfig, load_config
 from gammaops.nights import night_interval
 from gammaops.products import ProductStore, RunFolder
 from gammaops.products.runs import BEGUN, moment_of, run_label
@@ -30,38 +30,13 @@ from gammaops.simulation import ArchivePlan, simulate_archive
 
 EARLIER = (10, 300, 3000)
 MOST = 20
-FIRST = date(2024, 11, 2)
-CONFIG = """
-dag: {site: hess, schedule: nightly, start: 2004-12-01, lookback: 30}
-general: {models_file: models.yaml}
-observations: {datastore: archive}
-datasets:
-  type: 1d
-  stack: true
-  geom: {axes: {energy: {min: 0.5 TeV, max: 50 TeV, nbins: 8}, energy_true: {min: 0.3 TeV, max: 100 TeV, nbins: 16}}}
-  on_region: {frame: icrs, lon: 83.63 deg, lat: 22.01 deg, radius: 0.11 deg}
-  background: {method: reflected}
-steps:
-  - {name: reduce, tag: data-reduction}
-  - {name: steady, tag: fit}
-"""
-MODELS = """
-components:
-- name: crab
-  type: SkyModel
-  spectral:
-    type: PowerLawSpectralModel
-    parameters:
-    - {name: index, value: 2.6}
-    - {name: amplitude, value: 3.8e-11, unit: TeV-1 s-1 cm-2}
-    - {name: reference, value: 1.0, unit: TeV, frozen: true}
-"""
+FIRST = date(2025, 12, 20)
+CONFIG = Path(__file__).resolve().parents[1] / "include" / "configs" / "demo.yaml"
 
 
 def first_run(folder: Path, config: AnalysisConfig) -> RunFolder:
     """The run that the others are copies of."""
     simulate_archive(folder / "archive", ArchivePlan(nights=1, observations=2, first_night=FIRST, size="small"))
-    (folder / "models.yaml").write_text(MODELS)
     result = gammaops.run(config, folder / "store", nights=[FIRST.isoformat()])
     if not result.verdict.ok:
         raise RuntimeError(result.verdict.line)
@@ -110,7 +85,7 @@ def main() -> int:
     """Look at ever more runs and compare."""
     folder = Path(tempfile.mkdtemp(prefix="gammaops-bench-"))
     os.environ["GAMMAOPS_DATA"] = str(folder)
-    config = parse_config(CONFIG, "bench", "bench.yaml")
+    config = load_config(CONFIG)
     original = first_run(folder, config)
     tomorrow = (FIRST + timedelta(days=1)).isoformat()
     run = Run.open(begin(config, original.store, scheduled_scope(config, [tomorrow]), name="tomorrow"))

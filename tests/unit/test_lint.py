@@ -112,6 +112,12 @@ def test_a_mask_that_holds_none_is_told(with_models, capsys, monkeypatch):
         assert "cannot be read" in line, name
 
 
+def test_a_region_in_a_list_that_is_none_is_told(with_models, capsys):
+    given = 'exclusion: ["icrs;circle(83.63,22.01)"]'
+    (line,) = problems(with_models, capsys, "method: reflected", f"method: reflected, {given}")
+    assert line.startswith("26:35: datasets.background.exclusion: 'icrs;circle(83.63,22.01)' cannot be read: ")
+
+
 def test_a_list_of_observations_is_read(with_models, capsys, monkeypatch):
     monkeypatch.setenv("GAMMAOPS_DATA", str(with_models))
     datastore = "datastore: $GAMMAPY_DATA/hess-dl3-dr1"

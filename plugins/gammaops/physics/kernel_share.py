@@ -38,15 +38,16 @@ def kernel_metrics(settings: Mapping[str, Any], datasets: Datasets) -> dict[str,
     Returns
     -------
     dict
-        ``kernel_share``, ``kernel_width_deg`` as set, and ``kernel_enough_deg``, which holds 90 %.
+        ``kernel_share``, ``kernel_width_deg`` as set, and ``kernel_enough_deg``, which holds 90 %; empty without
+        exposure at any energy.
     """
     edges = settings.get("energy_edges")
-    found = [
-        _share_and_enough(settings, part)
+    parts = [
+        part
         for dataset in datasets
         for part in ([dataset] if edges is None else [dataset.slice_by_energy(*bounds) for bounds in pairwise(edges)])
-        if _counts(TSMapEstimator(**settings, n_jobs=1).kernel_model, part).sum() > 0
     ]
+    found = [one for one in (_share_and_enough(settings, part) for part in parts) if one is not None]
     if not found:
         return {}
     width = float(u.Quantity(settings["kernel_width"]).to_value("deg"))
@@ -57,13 +58,16 @@ def kernel_metrics(settings: Mapping[str, Any], datasets: Datasets) -> dict[str,
     }
 
 
-def _share_and_enough(settings: Mapping[str, Any], dataset: MapDataset) -> tuple[float, float]:
-    """Share of the kernel as set, and the width in deg that would hold enough."""
+def _share_and_enough(settings: Mapping[str, Any], dataset: MapDataset) -> tuple[float, float] | None:
+    """Share of the kernel as set, and the width in deg that would hold enough; None without exposure."""
     estimator = TSMapEstimator(**settings, n_jobs=1)
+    counts = _counts(estimator.kernel_model, dataset)
+    if not counts.sum() > 0:
+        return None
     used = estimator.estimate_kernel(dataset).geom.to_image()
     estimator.kernel_width = 2 * _reach(estimator.kernel_model, dataset)
     wide = estimator.estimate_kernel(dataset)
-    image = np.average(wide.data, axis=0, weights=_counts(estimator.kernel_model, dataset))
+    image = np.average(wide.data, axis=0, weights=counts)
     shares = [_inner(image, pixels) for pixels in range(min(image.shape) // 2 + 1)]
     enough = next((pixels for pixels, share in enumerate(shares) if share >= ENOUGH), len(shares) - 1)
     pixel = float(used.pixel_scales.max().to_value("deg"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gammaops.config import is_allowed, is_elsewhere, resolve_data_path
 from gammaops.errors import ConfigError, Problem
@@ -38,8 +38,8 @@ def parameter_file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]
     Those of the config itself are left to the step that needs them, because they may still be on their way.
     """
     problems: list[Problem] = []
-    for step, key, text in _paths(config, plan):
-        if config.origin(config.step(step.name), key) != "params":
+    for step, key, text in _values(config, plan):
+        if not isinstance(text, str) or config.origin(config.step(step.name), key) != "params":
             continue
         try:
             resolve_data_path(config.archive_path(text), key)
@@ -55,9 +55,12 @@ def file_problems(config: AnalysisConfig, plan: Plan) -> list[Problem]:
     their way, only that they are outside.
     """
     problems: list[Problem] = []
-    for step, key, text in _paths(config, plan):
+    for step, key, value in _values(config, plan):
         try:
-            _look(step, key, config.archive_path(text))
+            if isinstance(value, str):
+                _look(step, key, config.archive_path(value))
+            elif key == EXCLUSION_KEY:
+                check_exclusion(key, value)
         except ConfigError as error:
             problems += [_placed(one, config, step, key) for one in error.problems]
         except OSError as error:
@@ -84,11 +87,9 @@ def _look(step: PlannedStep, key: str, text: str) -> None:
         resolve_data_path(text, key)
 
 
-def _paths(config: AnalysisConfig, plan: Plan) -> Iterator[tuple[PlannedStep, str, str]]:
-    """Each path of a step's config, with its dotted key."""
+def _values(config: AnalysisConfig, plan: Plan) -> Iterator[tuple[PlannedStep, str, Any]]:
+    """What each key of a step's config holds that may be a path: a path, a list of regions instead, or nothing."""
     for step in plan.steps:
         blocks = config.blocks(config.step(step.name))
         for key in (*step.spec.files, *step.spec.folders):
-            text = value_at(blocks, key)
-            if isinstance(text, str):
-                yield step, key, text
+            yield step, key, value_at(blocks, key)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gammaops.config import resolve_data_path
 from gammaops.errors import AlgorithmError, ConfigError, Problem
-from gammaops.runner.named_files import MODELS_KEY, components_of, named_by
+from gammaops.runner.named_files import MODELS_KEY, components_of, mappings_in, named_by
 from gammaops.runner.science import has_free_parameters
 from gammaops.schema.relations import near, value_at
 
@@ -100,17 +100,8 @@ def _is_fixed(parameter: Mapping[str, Any]) -> bool:
 
 def _parameters(components: Any) -> list[Mapping[str, Any]]:
     """The parameters that a models file writes out, however deep; gammapy adds the others with their defaults."""
-    found: list[Mapping[str, Any]] = []
-    queue, seen = [components], set()
-    while queue:
-        one = queue.pop()
-        if id(one) in seen or not isinstance(one, dict | list):
-            continue
-        seen.add(id(one))
-        if isinstance(one, dict) and isinstance(one.get("parameters"), list):
-            found += [parameter for parameter in one["parameters"] if isinstance(parameter, dict)]
-        queue += one.values() if isinstance(one, dict) else one
-    return found
+    listed = [one["parameters"] for one in mappings_in(components) if isinstance(one.get("parameters"), list)]
+    return [parameter for parameters in listed for parameter in parameters if isinstance(parameter, dict)]
 
 
 def _wanted(config: AnalysisConfig, step: PlannedStep) -> Iterator[tuple[str, str]]:

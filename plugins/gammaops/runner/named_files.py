@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gammaops.products import Product
 
-__all__ = ["MODELS_KEY", "components_of", "named_by", "named_key", "with_named_files"]
+__all__ = ["MODELS_KEY", "components_of", "mappings_in", "named_by", "named_key", "with_named_files"]
 
 MODELS_KEY = "general.models_file"
 _NAMED = f"{MODELS_KEY}: "
@@ -40,7 +40,8 @@ def named_by(models_file: Path) -> dict[str, Path]:
     ConfigError
         If one is absent or outside the allowed folders, or the models file is not YAML.
     """
-    return {text: resolve_data_path(text, MODELS_KEY) for text in _filenames(components_of(models_file))}
+    found = [one.get("filename") for one in mappings_in(components_of(models_file))]
+    return {text: resolve_data_path(text, MODELS_KEY) for text in found if isinstance(text, str)}
 
 
 def components_of(models_file: Path) -> Any:
@@ -70,16 +71,16 @@ def _refused(models_file: Path, message: str, mark: yaml.Mark | None = None) -> 
     return ConfigError([Problem(str(models_file), line, column, "", message, expected)])
 
 
-def _filenames(value: Any) -> Iterator[str]:
-    """Each once; what YAML aliases repeat is looked at once too."""
-    queue, seen = [value], set()
+def mappings_in(document: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping of a YAML document, however deep; what aliases repeat comes once."""
+    queue, seen = [document], set()
     while queue:
         one = queue.pop()
         if id(one) in seen or not isinstance(one, dict | list):
             continue
         seen.add(id(one))
-        if isinstance(one, dict) and isinstance(one.get("filename"), str):
-            yield one["filename"]
+        if isinstance(one, dict):
+            yield one
         queue += one.values() if isinstance(one, dict) else one
 
 
