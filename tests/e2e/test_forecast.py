@@ -251,6 +251,14 @@ def test_command_line_tells_it(folder: Path, capsys: pytest.CaptureFixture[str])
     assert steps[0]["tasks"][0] == {"name": "3", "state": "runs", "reasons": ["nothing like it was made before"]}
 
 
+def test_a_step_that_is_sure_to_fail_makes_the_command_exit_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "crab.yaml").write_text(CONFIG)
+    (folder / "data" / "models.yaml").write_text("components: [")
+    command = ["plan", "--filename", str(folder / "crab.yaml"), "--out", str(folder / "store"), "--night", NIGHTS[0]]
+    assert main(command) == 1
+    assert "steady: 1 fails" in capsys.readouterr().out
+
+
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 

@@ -68,6 +68,13 @@ def test_a_server_that_does_not_listen_is_infrastructure(monkeypatch, capsys):
     start = f"cannot read or write: the store {URI} cannot be reached or does not answer: "
     assert told.startswith(start)
     assert address in told
+    assert told.strip().endswith("check AWS_ENDPOINT_URL for a server of your own; else the network")
+
+
+def test_a_bucket_that_is_not_there_is_named():
+    told = in_our_words(FileNotFoundError("The specified bucket does not exist"), URI)
+    assert isinstance(told, FileNotFoundError)
+    assert str(told) == f"the store {URI} is not there: The specified bucket does not exist; create it, or name another"
 
 
 def test_a_refusal_stays_a_permission_error_and_other_errors_stay_what_they_are():

@@ -264,7 +264,7 @@ def test_the_command_line_freezes_lists_shows_and_promotes(observatory, call):
     assert "gammapy 2.1" in out
     assert "products/light_curve/" in out
     assert call("releases", "verify", "r1")[0] == 0
-    assert call("releases", "reject", "r1", "--author", "Cy")[0] == 0
+    assert call("releases", "reject", "r1", "--author", "Cy", "--comment", "wrong IRFs")[0] == 0
     (rejected,) = [one for one in call("releases", "ls")[1].splitlines() if one.startswith("r1")]
     assert rejected.split()[1] == "rejected"
 
@@ -274,7 +274,10 @@ def test_the_command_line_exits_1_for_what_is_refused_and_2_for_what_is_damaged(
         1,
         f"the store {observatory.store.uri} has no release 'nope'; it has: none\n",
     )
-    assert call("releases", "promote", "nope", "--author", "Ann")[0] == 1
+    assert call("releases", "promote", "nope", "--author", "Ann", "--comment", "good")[0] == 1
+    for blank in ((), ("--comment", " ")):
+        code, _, said = call("releases", "promote", "nope", "--author", "Ann", *blank)
+        assert (code, "--comment" in said) == (1, True)
     call("releases", "freeze", "r1", "--runs", "crab")
     next((observatory.store.root / "products" / "fit").rglob("*.yaml")).unlink()
     code, out, _ = call("releases", "verify", "r1")

@@ -48,7 +48,8 @@ def plan(
 ) -> None:
     """Show the steps of an analysis, what each reads and makes, and on request where each value comes from.
 
-    With --out also what a run would do with that store: nothing is computed or written.
+    With --out also what a run would do with that store: nothing is computed or written. Exits 1 if a step is sure to
+    fail.
     """
     if as_json and not out:
         raise click.UsageError("--json needs --out")
@@ -57,7 +58,13 @@ def plan(
     found = _forecast(config, out, scope, reuse=reuse, steps=steps) if out else []
     if as_json:
         click.echo(json.dumps([asdict(step) for step in found], indent=1, ensure_ascii=False))
-        return
+    else:
+        _print(config, planned, found, values=values)
+    if any(task.state == FAILS for step in found for task in step.tasks):
+        click.get_current_context().exit(1)
+
+
+def _print(config: AnalysisConfig, planned: Plan, found: Sequence[StepForecast], *, values: bool) -> None:
     console = Console(soft_wrap=True)
     by_name = {step.name: step for step in config.steps}
     console.print(_steps_table(planned))

@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["releases"]
 
+WHY = "Why, for whoever looks at it later."
 
-def _comment(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--comment", default="", help="Why, for whoever looks at it later.")(command)
+
+def _reason(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--comment", required=True, callback=_not_blank, help=WHY)(command)
+
+
+def _not_blank(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("is blank; say why, for whoever looks at it later")
+    return text
 
 
 @click.group()
@@ -46,7 +54,7 @@ def releases() -> None:
 @click.option("--night", "nights", multiple=True, help="Of an analysis, only runs of this night. May be repeated.")
 @click.option("--without", multiple=True, help="Leave out this run of an analysis. May be repeated.")
 @click.option("--author", default=getpass.getuser, help="Who freezes it. [default: who is logged in]")
-@_comment
+@click.option("--comment", default="", help=WHY)
 @existing_store
 def freeze(
     name: str,
@@ -111,7 +119,7 @@ def verify(name: str, root: str) -> None:
 @releases.command()
 @click.argument("name")
 @click.option("--author", required=True, help="Who answers for it.")
-@_comment
+@_reason
 @existing_store
 def promote(name: str, author: str, comment: str, root: str) -> None:
     """Make the release NAME the current one, after its products were hashed again."""
@@ -121,7 +129,7 @@ def promote(name: str, author: str, comment: str, root: str) -> None:
 @releases.command()
 @click.argument("name")
 @click.option("--author", required=True, help="Who answers for it.")
-@_comment
+@_reason
 @existing_store
 def reject(name: str, author: str, comment: str, root: str) -> None:
     """Write down that the release NAME is not to be used; it stays as it is."""

@@ -15,6 +15,7 @@ REMEDIES = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud",
     "abfs": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_CONNECTION_STRING",
 }
+REACHED = {"s3": "AWS_ENDPOINT_URL for a server of your own; else the network"}
 CREDENTIALS = ("Credential", "Profile", "Token", "Refresh", "ClientAuthentication")
 
 
@@ -55,8 +56,11 @@ def in_our_words(error: Exception, uri: str) -> Exception:
     remedy = REMEDIES.get(uri.partition("://")[0], "")
     if isinstance(error, PermissionError):
         return PermissionError(f"the store {uri} refuses: {error}; ask for the right to it, or {remedy}")
+    if isinstance(error, FileNotFoundError) and "bucket does not exist" in str(error):
+        return FileNotFoundError(f"the store {uri} is not there: {error}; create it, or name another")
     if type(error).__module__.partition(".")[0] not in LIBRARIES or isinstance(error, OSError):
         return error
     if any(word in type(error).__name__ for word in CREDENTIALS):
         return PermissionError(f"there are no credentials for the store {uri} ({error}); {remedy}")
-    return ConnectionError(f"the store {uri} cannot be reached or does not answer: {error}")
+    look = REACHED.get(uri.partition("://")[0], "the network")
+    return ConnectionError(f"the store {uri} cannot be reached or does not answer: {error}; check {look}")
