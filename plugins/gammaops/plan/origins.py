@@ -63,7 +63,7 @@ def check_origins(
 
 
 def check_nights(wiring: Wiring, step: StepConfig) -> None:
-    """Without a site there are no nights."""
+    """Without a site there are no nights, but for a stack: its nights come from the data (ADR 0019)."""
     for finding in _nights_without_site(wiring, step):
         _complain(wiring, step, finding)
 
@@ -72,8 +72,7 @@ def _nights_without_site(wiring: Wiring, step: StepConfig) -> Iterator[Finding]:
     if wiring.config.site is not None:
         return
     for key in wiring.specs[step.name].nights:
-        value = value_at(wiring.config.blocks(step), key)
-        if value == NIGHT or (isinstance(value, list) and NIGHT in value):
+        if value_at(wiring.config.blocks(step), key) == NIGHT:
             expected = "dag.site: a known site, or {lon, lat, height}"
             yield Finding(
                 (*key.split("."),), "night, but dag.site is not given: without it there are no nights", expected

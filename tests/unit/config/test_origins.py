@@ -129,18 +129,21 @@ def test_boxes_of_which_none_can_lie_within_the_map(start: str, end: str, reach:
     assert found == ([f"maps.yaml:11:3: flux_profile.boxes: {said}"] if reach else [])
 
 
-@pytest.mark.parametrize(
-    ("block", "step", "key"),
-    [
-        ("light_curve: {time_intervals: {by: night}}", "tag: light-curve", "light_curve.time_intervals.by"),
-        ("stack: {by: [instrument, night]}", "tag: stack", "stack.by"),
-    ],
-)
-def test_bins_by_night_need_a_site(crab: str, block: str, step: str, key: str) -> None:
+def without_site(crab: str, block: str, tag: str) -> str:
+    """The analysis with one more step."""
     head, _, rest = crab.partition("dag:")
     rest = rest[rest.index("general:") :]
-    text = f"{head}{rest}{block}\n".replace("flux_points}\n", f"flux_points}}\n  - {{name: last, {step}}}\n")
+    return f"{head}{rest}{block}\n".replace("flux_points}\n", f"flux_points}}\n  - {{name: last, tag: {tag}}}\n")
+
+
+def test_a_light_curve_by_night_needs_a_site(crab: str) -> None:
+    text = without_site(crab, "light_curve: {time_intervals: {by: night}}", "light-curve")
     said = "night, but dag.site is not given: without it there are no nights"
     (problem,) = problems(text)
-    assert problem.partition(": ")[2] == f"{key}: {said}; expected dag.site: a known site, or {{lon, lat, height}}"
+    expected = "expected dag.site: a known site, or {lon, lat, height}"
+    assert problem.partition(": ")[2] == f"light_curve.time_intervals.by: {said}; {expected}"
     assert problems(f"dag: {{site: hess}}\n{text}") == []
+
+
+def test_nights_of_a_stack_come_from_the_data(crab: str) -> None:
+    assert problems(without_site(crab, "stack: {by: [instrument, night]}", "stack")) == []

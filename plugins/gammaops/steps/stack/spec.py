@@ -21,6 +21,5 @@ SPEC = StepSpec(
     schema={"stack": block("What is stacked together", _STACK, [several("zenith_edges")])},
     reads=("stack",),
     consumes={"datasets": Port(("datasets",), "Datasets to stack", max=None)},
-    nights=("stack.by",),
     produces={"datasets": Output("datasets", ".json", "The stacked datasets", "dataset")},
 )
